@@ -1,0 +1,209 @@
+"""Commands to connectors, and what becomes of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from suppli_contracts.events.base import Event, OpenEnum, Part
+
+
+class RunKind(OpenEnum):
+    """Why a run exists; it decides the look-back and who goes first."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+    SWEEP = "sweep"
+    REPUBLISH = "republish"
+    UNKNOWN = "unknown"
+
+
+class RunState(OpenEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class ErrorClass(OpenEnum):
+    """Why a run failed, by what happens next: `auth` waits for a person, the others are tried again."""
+
+    NETWORK = "network"
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    BAD_DATA = "bad_data"
+    INTERNAL = "internal"
+    UNKNOWN = "unknown"
+
+
+class Republish(Part, frozen=True, kw_only=True):
+    """Publish again what is unchanged too: a window of modification time, or single orders."""
+
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    order_ids: tuple[str, ...] = ()
+
+
+class RunSync(Event, frozen=True, kw_only=True):
+    """Scheduler to connector: do this run (topic `suppli.sync.commands.<provider>.v1`).
+
+    Repeated with the same run and attempt when a run is silent; storing it twice changes nothing.
+
+    Attributes:
+        attempt: 1 for the first, +1 for every retry of the run.
+        settings_revision: the connection's revision that the run presumes; wait for it before starting.
+    """
+
+    event_type: ClassVar[str] = "suppli.RunSync.v1"
+
+    connection_id: UUID
+    provider: str
+    run_id: UUID
+    attempt: int
+    kind: RunKind
+    settings_revision: int
+    requested_at: datetime
+    republish: Republish | None = None
+
+    def topic_key(self) -> str:
+        """Key by connection."""
+        return str(self.connection_id)
+
+
+class CancelSync(Event, frozen=True, kw_only=True):
+    """Scheduler to connector: stop this run at the next page."""
+
+    event_type: ClassVar[str] = "suppli.CancelSync.v1"
+
+    connection_id: UUID
+    provider: str
+    run_id: UUID
+    requested_at: datetime
+
+    def topic_key(self) -> str:
+        """Key by connection."""
+        return str(self.connection_id)
+
+
+class Coverage(Part, frozen=True, kw_only=True):
+    """A time of modification that is fully imported, half open: from_at <= modified < to_at."""
+
+    location_id: str
+    stream: str
+    from_at: datetime
+    to_at: datetime
+
+
+class RunCounts(Part, frozen=True, kw_only=True):
+    """What a run has read and done so far.
+
+    Attributes:
+        orders_read: orders in the provider's answers, overlaps included.
+        orders_published: raw sales acknowledged by Kafka.
+        orders_unchanged: seen before with the same content.
+        orders_set_aside: could not be understood; kept with their reason, read again by id.
+        orders_before_start: older than the connection's start date.
+        orders_elsewhere: at a location that is not chosen or not tied.
+        lines_published: lines in the published sales.
+        items_published: external items in the catalog that changed.
+        pages: pages recorded.
+    """
+
+    orders_read: int = 0
+    orders_published: int = 0
+    orders_unchanged: int = 0
+    orders_set_aside: int = 0
+    orders_before_start: int = 0
+    orders_elsewhere: int = 0
+    lines_published: int = 0
+    items_published: int = 0
+    pages: int = 0
+
+
+class RunError(Part, frozen=True, kw_only=True):
+    """Why a run failed, for a person: `message` is one sentence without secrets."""
+
+    error_class: ErrorClass
+    message: str
+    retry_after_s: float | None = None
+
+
+class SyncRunChanged(Event, frozen=True, kw_only=True):
+    """A run moved on (topic `suppli.sync.events.v1`), from the scheduler (queued) or the connector.
+
+    Order by (run_id, attempt, sequence) and drop lower ones.
+
+    Attributes:
+        sequence: 0 from the scheduler, then growing within the attempt.
+        progress: 0 to 1 where the connector can tell.
+        coverage: the connection's whole coverage, on the event that ends a run.
+        next_attempt_at: on a queued retry: when it will be tried.
+    """
+
+    event_type: ClassVar[str] = "suppli.SyncRunChanged.v1"
+
+    connection_id: UUID
+    provider: str
+    run_id: UUID
+    attempt: int
+    sequence: int
+    kind: RunKind
+    state: RunState
+    at: datetime
+    requested_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: float | None = None
+    counts: RunCounts = RunCounts()
+    error: RunError | None = None
+    coverage: tuple[Coverage, ...] | None = None
+    next_attempt_at: datetime | None = None
+
+    def topic_key(self) -> str:
+        """Key by connection."""
+        return str(self.connection_id)
+
+
+class NextSyncScheduled(Event, frozen=True, kw_only=True):
+    """When a connection is due next; None = not by itself. `revision` grows per connection."""
+
+    event_type: ClassVar[str] = "suppli.NextSyncScheduled.v1"
+
+    connection_id: UUID
+    provider: str
+    revision: int
+    at: datetime
+    next_due_at: datetime | None = None
+
+    def topic_key(self) -> str:
+        """Key by connection."""
+        return str(self.connection_id)
+
+
+class ReauthRequired(Event, frozen=True, kw_only=True):
+    """The provider no longer accepts us: a person must authorize again.
+
+    Attributes:
+        reason: one sentence for a person.
+        works_until: the access token still works until then, where one is held.
+        at: when it was found out; an authorization after it makes this obsolete.
+    """
+
+    event_type: ClassVar[str] = "suppli.ReauthRequired.v1"
+
+    connection_id: UUID
+    provider: str
+    reason: str
+    at: datetime
+    works_until: datetime | None = None
+
+    def topic_key(self) -> str:
+        """Key by connection."""
+        return str(self.connection_id)
