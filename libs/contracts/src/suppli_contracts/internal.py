@@ -91,7 +91,7 @@ class Account(Part, frozen=True, kw_only=True):
 
 
 class AdoptRequest(Part, frozen=True, kw_only=True):
-    """The account already has a connection: move the freshly exchanged tokens of `from_connection_id` to it."""
+    """The account already has a connection: move the new tokens of `from_connection_id` to it."""
 
     from_connection_id: UUID
 
@@ -264,7 +264,10 @@ class DayTotalsPage(Part, frozen=True, kw_only=True):
 
 
 class StandingEntry(Part, frozen=True, kw_only=True):
-    """An entry as it now stands, for a consumer that starts late: skip versions at or below `entry_version`."""
+    """An entry as it now stands, for a consumer that starts late.
+
+    Such a consumer skips versions at or below `entry_version`.
+    """
 
     entry_key: UUID
     entry_version: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import entry_points
 
 from suppli_contracts.events import (
     CancelSync,
@@ -212,7 +213,10 @@ def _commands(provider: str) -> Topic:
     )
 
 
-PROVIDERS: tuple[str, ...] = ("square",)
-"""The providers whose connectors exist; the one list that a new connector is added to."""
+def installed_providers() -> tuple[str, ...]:
+    """Return the providers whose connectors are installed here (entry points of group `suppli.connectors`)."""
+    return tuple(sorted({entry.name for entry in entry_points(group="suppli.connectors")}))
 
-REGISTRY: dict[str, Topic] = registry(PROVIDERS)
+
+REGISTRY: dict[str, Topic] = registry(installed_providers())
+"""Every topic by name, for the connectors that are installed here."""

@@ -32,7 +32,8 @@ class MappingTarget(Part, frozen=True, kw_only=True):
     """One product that an external item stands for.
 
     Attributes:
-        factor: stock units per external unit, a decimal (`0.5`) or a fraction (`1/3`); may be negative for a modifier.
+        factor: stock units per external unit, a decimal (`0.5`) or a fraction (`1/3`);
+            may be negative for a modifier.
         share: this target's share of the line's net, a decimal or fraction; None = equal shares.
     """
 

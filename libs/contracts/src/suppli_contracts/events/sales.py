@@ -25,7 +25,10 @@ class OrderState(OpenEnum):
 
 
 class Disposition(OpenEnum):
-    """What became of a line. `sold`, `comped` and `returned` make product sales, the rest is kept and shown."""
+    """What became of a line.
+
+    `sold`, `comped` and `returned` make product sales, the rest is kept and shown.
+    """
 
     SOLD = "sold"
     COMPED = "comped"
@@ -108,7 +111,8 @@ class SaleLine(Part, frozen=True, kw_only=True):
     Attributes:
         line_id: unique and stable within the order.
         item_id: the provider's item, `variation_id` its variation.
-        sku: only where the order itself carries it; the catalog's is joined in mapping (also barcode, category).
+        sku: only where the order itself carries it; the catalog's is joined in mapping
+            (likewise barcode and category).
         quantity: decimal as a string; "0" on a return where only money went back.
         unit: `each`, or a unit of mass, volume, length, area or time, e.g. `lb`, `kg`, `l`.
         gross: with modifiers, before discount.
