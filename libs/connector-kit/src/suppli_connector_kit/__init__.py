@@ -1,0 +1,1 @@
+"""What every connector needs; knows no provider."""

@@ -1,0 +1,81 @@
+"""What can go wrong with a provider, grouped by what happens next."""
+
+from __future__ import annotations
+
+from suppli_contracts.events.sync import ErrorClass
+
+
+class ProviderError(Exception):
+    """Root of what a connector raises. `error_class` decides whether and when a run is tried again.
+
+    Attributes:
+        message: one sentence for a person, without secrets and without the provider's payload.
+        retry_after_s: how long the provider asked us to wait.
+    """
+
+    error_class: ErrorClass = ErrorClass.INTERNAL
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class NetworkError(ProviderError):
+    """The provider was not reached, or its answer broke off."""
+
+    error_class = ErrorClass.NETWORK
+
+
+class RateLimited(ProviderError):  # noqa: N818 - named for the fact
+    """The provider asked us to slow down, beyond what retries within the call cover."""
+
+    error_class = ErrorClass.RATE_LIMITED
+
+
+class ProviderUnavailable(ProviderError):  # noqa: N818
+    """The provider answered that it is broken (5xx), or with something that is not its API."""
+
+    error_class = ErrorClass.PROVIDER_UNAVAILABLE
+
+
+class AuthError(ProviderError):
+    """The provider no longer accepts us: a person must authorize again."""
+
+    error_class = ErrorClass.AUTH
+
+
+class MissingScope(AuthError):  # noqa: N818
+    """The account's owner did not grant, or took back, a permission that is needed."""
+
+
+class CodeRefused(ProviderError):  # noqa: N818
+    """The authorization code is wrong, was used already, or is too old."""
+
+    error_class = ErrorClass.AUTH
+
+
+class CursorExpired(ProviderError):  # noqa: N818
+    """A page's cursor is no longer accepted: the walk starts again at the last instant seen."""
+
+    error_class = ErrorClass.PROVIDER_UNAVAILABLE
+
+
+class ProviderRefused(ProviderError):  # noqa: N818
+    """The provider says that our request is wrong (4xx): trying again would not help."""
+
+    error_class = ErrorClass.BAD_DATA
+
+
+class OrderNotUnderstood(Exception):  # noqa: N818
+    """One order is beyond this normaliser; it is set aside and the rest goes on.
+
+    Attributes:
+        reason: what is wrong, without the order's content.
+        field_path: where, e.g. `line_items[2].quantity`.
+    """
+
+    def __init__(self, reason: str, field_path: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field_path = field_path
