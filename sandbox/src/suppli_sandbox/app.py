@@ -1,0 +1,64 @@
+"""Wires the sandbox: world, Square API, control API, and the server that can cut a connection."""
+
+import socket
+import struct
+from typing import Any, ClassVar
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from suppli_sandbox.control import control_api
+from suppli_sandbox.square.server import Cut, SquareServer
+from suppli_sandbox.square.world import World
+
+_ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: closing sends a reset instead of an end
+
+
+class CuttableProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, remembering each client's transport so that a fault can cut it."""
+
+    transports: ClassVar[dict[tuple[str, int], Any]] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember the transport."""
+        super().connection_made(transport)
+        if self.client is not None:
+            self.transports[self.client] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the transport."""
+        super().connection_lost(exc)
+        if self.client is not None:
+            self.transports.pop(self.client, None)
+
+
+def cut_connection(scope: Scope) -> None:
+    """Reset the TCP connection that a request came by."""
+    transport = CuttableProtocol.transports.get(tuple(scope["client"]))
+    if transport is None:
+        raise RuntimeError("this server cannot cut connections: start it by `python -m suppli_sandbox`")
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+    transport.abort()
+
+
+def create_app(world: World, *, control_token: str | None = None, cut: Cut = cut_connection) -> ASGIApp:
+    """Return the ASGI application: `/_control/*` for tests, everything else is Square."""
+    square = SquareServer(world, cut)
+    control = control_api(world, control_token)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or scope.get("path", "").startswith("/_control/"):
+            await control(scope, receive, send)
+        elif scope["type"] == "http":
+            await square(scope, receive, send)
+
+    return app
+
+
+def create_server(app: ASGIApp) -> uvicorn.Server:
+    """Return the HTTP server, quiet and without client time-outs that would cut idle connections early."""
+    config = uvicorn.Config(
+        app, http=CuttableProtocol, ws="none", log_level="warning", access_log=False, timeout_keep_alive=60
+    )
+    return uvicorn.Server(config)

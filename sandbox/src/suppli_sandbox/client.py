@@ -1,0 +1,293 @@
+"""A typed client of the control API, sync and async, and a helper that runs the sandbox as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+import msgspec
+
+from suppli_sandbox.models import (
+    ApplicationSpec,
+    ClockState,
+    FaultSpec,
+    FaultState,
+    GenerateSpec,
+    Json,
+    LocationSpec,
+    MerchantSettings,
+    MerchantSpec,
+    RefundSpec,
+    Tokens,
+    TokenSpec,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class SandboxRefusedError(Exception):
+    """The control API refused a call; the message is its own sentence."""
+
+
+class SandboxControl:
+    """Orders a running sandbox about. Every method is one control call; raises SandboxRefusedError."""
+
+    def __init__(self, base_url: str, token: str | None = None, *, timeout: float = 120.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=timeout, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def health(self) -> Json:
+        """Return the state and the sandbox's present instant."""
+        return self._call("GET", "/health", Json)
+
+    def reset(self) -> None:
+        """Forget merchants, tokens, faults, counters and the clock's offset; keep the application."""
+        self._call("POST", "/reset", Json)
+
+    def configure_application(self, spec: ApplicationSpec) -> Json:
+        """Change client id, secret, redirect URLs or default version."""
+        return self._call("PATCH", "/application", Json, spec)
+
+    def create_merchant(self, spec: MerchantSpec) -> Json:
+        """Create a merchant with its locations and return it."""
+        return self._call("POST", "/merchants", Json, spec)
+
+    def merchants(self) -> list[Json]:
+        """Return every merchant with its locations and number of orders."""
+        return self._call("GET", "/merchants", list[Json])
+
+    def merchant(self, merchant_id: str) -> Json:
+        """Return one merchant."""
+        return self._call("GET", f"/merchants/{merchant_id}", Json)
+
+    def delete_merchant(self, merchant_id: str) -> None:
+        """Delete a merchant with all it has."""
+        self._call("DELETE", f"/merchants/{merchant_id}", Json)
+
+    def configure_merchant(self, merchant_id: str, settings: MerchantSettings) -> Json:
+        """Change token life, refresh kind, cursor mode or OAuth error shape of a merchant."""
+        return self._call("PATCH", f"/merchants/{merchant_id}", Json, settings)
+
+    def put_location(self, merchant_id: str, spec: LocationSpec) -> Json:
+        """Create or replace a location."""
+        return self._call("PUT", f"/merchants/{merchant_id}/locations", Json, spec)
+
+    def orders(self, merchant_id: str) -> list[Json]:
+        """Return the truth: every order of a merchant as the API would give it, by (updated_at, id)."""
+        content: list[Json] = self._call("GET", f"/merchants/{merchant_id}/orders", Json)["orders"]
+        return content
+
+    def order(self, merchant_id: str, order_id: str) -> Json:
+        """Return one order as the API would give it."""
+        return self._call("GET", f"/merchants/{merchant_id}/orders/{order_id}", Json)
+
+    def put_orders(self, merchant_id: str, orders: Sequence[Json]) -> list[str]:
+        """Put orders as they are (missing id, location, state and times are filled in); return their ids."""
+        return self._call("POST", f"/merchants/{merchant_id}/orders", list[str], list(orders))
+
+    def put_order(self, merchant_id: str, order_id: str, order: Json) -> Json:
+        """Create or replace one order; without `updated_at` it is of now."""
+        return self._call("PUT", f"/merchants/{merchant_id}/orders/{order_id}", Json, order)
+
+    def delete_order(self, merchant_id: str, order_id: str) -> None:
+        """Make an order vanish."""
+        self._call("DELETE", f"/merchants/{merchant_id}/orders/{order_id}", Json)
+
+    def issue_tokens(self, merchant_id: str, spec: TokenSpec | None = None) -> Tokens:
+        """Issue an access and a refresh token without the consent page."""
+        return self._call("POST", f"/merchants/{merchant_id}/tokens", Tokens, spec or TokenSpec())
+
+    def revoke_tokens(self, merchant_id: str) -> None:
+        """Revoke every token of a merchant, as its owner would on Square's dashboard."""
+        self._call("DELETE", f"/merchants/{merchant_id}/tokens", Json)
+
+    def set_faults(self, merchant_id: str, *faults: FaultSpec) -> list[FaultState]:
+        """Replace a merchant's faults (`*`: every merchant) and return them with counters."""
+        return self._call("PUT", f"/merchants/{merchant_id}/faults", list[FaultState], list(faults))
+
+    def add_faults(self, merchant_id: str, *faults: FaultSpec) -> list[FaultState]:
+        """Append faults."""
+        return self._call("POST", f"/merchants/{merchant_id}/faults", list[FaultState], list(faults))
+
+    def faults(self, merchant_id: str) -> list[FaultState]:
+        """Return faults with what they have seen and struck."""
+        return self._call("GET", f"/merchants/{merchant_id}/faults", list[FaultState])
+
+    def clear_faults(self, merchant_id: str) -> None:
+        """Drop a merchant's faults."""
+        self._call("DELETE", f"/merchants/{merchant_id}/faults", list[FaultState])
+
+    def clock(self) -> ClockState:
+        """Return the sandbox's clock."""
+        return self._call("GET", "/clock", ClockState)
+
+    def set_clock(self, now: datetime, *, frozen: bool = False) -> ClockState:
+        """Move the clock to an aware instant, running on or standing still."""
+        return self._call("PUT", "/clock", ClockState, ClockState(now=now.isoformat(), frozen=frozen))
+
+    def advance_clock(self, seconds: float) -> ClockState:
+        """Move the clock forward."""
+        return self._call("POST", "/clock/advance", ClockState, {"seconds": seconds})
+
+    def calls(self, merchant_id: str | None = None) -> list[Json]:
+        """Return counts per merchant, operation and status (0: the connection was cut unanswered)."""
+        query = f"?merchant={merchant_id}" if merchant_id else ""
+        return self._call("GET", "/calls" + query, list[Json])
+
+    def clear_calls(self) -> None:
+        """Set all counters to nothing."""
+        self._call("DELETE", "/calls", list[Json])
+
+    def _call(self, method: str, path: str, kind: type[T], content: Any = None) -> T:
+        body = None if content is None else msgspec.json.encode(content)
+        response = self._http.request(method, "/_control" + path, content=body)
+        if response.is_error:
+            raise SandboxRefusedError(f"{method} {path}: {response.status_code} {response.text}")
+        return msgspec.json.decode(response.content, type=kind)
+
+
+def _in_thread(
+    method: Callable[Concatenate[SandboxControl, P], R],
+) -> Callable[Concatenate[AsyncSandboxControl, P], Awaitable[R]]:
+    async def call(self: AsyncSandboxControl, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self.control, *args, **kwargs)
+
+    call.__doc__ = method.__doc__
+    return call
+
+
+class AsyncSandboxControl:
+    """The same calls for async code; each runs in a thread, so that nothing blocks the loop."""
+
+    def __init__(self, base_url: str, token: str | None = None, *, timeout: float = 120.0) -> None:
+        self.control = SandboxControl(base_url, token, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.control.close()
+
+    health = _in_thread(SandboxControl.health)
+    reset = _in_thread(SandboxControl.reset)
+    configure_application = _in_thread(SandboxControl.configure_application)
+    create_merchant = _in_thread(SandboxControl.create_merchant)
+    merchants = _in_thread(SandboxControl.merchants)
+    merchant = _in_thread(SandboxControl.merchant)
+    delete_merchant = _in_thread(SandboxControl.delete_merchant)
+    configure_merchant = _in_thread(SandboxControl.configure_merchant)
+    put_location = _in_thread(SandboxControl.put_location)
+    orders = _in_thread(SandboxControl.orders)
+    order = _in_thread(SandboxControl.order)
+    put_orders = _in_thread(SandboxControl.put_orders)
+    put_order = _in_thread(SandboxControl.put_order)
+    delete_order = _in_thread(SandboxControl.delete_order)
+    issue_tokens = _in_thread(SandboxControl.issue_tokens)
+    revoke_tokens = _in_thread(SandboxControl.revoke_tokens)
+    set_faults = _in_thread(SandboxControl.set_faults)
+    add_faults = _in_thread(SandboxControl.add_faults)
+    faults = _in_thread(SandboxControl.faults)
+    clear_faults = _in_thread(SandboxControl.clear_faults)
+    clock = _in_thread(SandboxControl.clock)
+    set_clock = _in_thread(SandboxControl.set_clock)
+    advance_clock = _in_thread(SandboxControl.advance_clock)
+    calls = _in_thread(SandboxControl.calls)
+    clear_calls = _in_thread(SandboxControl.clear_calls)
+
+
+class SandboxProcess:
+    """Runs `python -m suppli_sandbox square` as a process of its own, on a free port unless one is given.
+
+    Use as a context manager; `url` and `control` are there once it answers. Raises RuntimeError when it
+    does not start.
+    """
+
+    def __init__(self, *, port: int = 0, token: str | None = None, arguments: Sequence[str] = ()) -> None:
+        self._token = token
+        self._command = [sys.executable, "-m", "suppli_sandbox", "square", "--port", str(port), *arguments]
+        if token is not None:
+            self._command += ["--control-token", token]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def start(self, timeout: float = 20.0) -> SandboxControl:
+        """Start the process and return a control client once it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE)
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            raise RuntimeError(f"the sandbox ended at once with code {self._process.wait()}")
+        self.url = msgspec.json.decode(line)["url"]
+        self.control = SandboxControl(self.url, self._token)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.control.health()
+                return self.control
+            except httpx.TransportError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    self.stop()
+                    raise
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop the process: politely, then for good."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.control.close()
+
+
+__all__ = [
+    "ApplicationSpec",
+    "AsyncSandboxControl",
+    "ClockState",
+    "FaultSpec",
+    "FaultState",
+    "GenerateSpec",
+    "LocationSpec",
+    "MerchantSettings",
+    "MerchantSpec",
+    "RefundSpec",
+    "SandboxControl",
+    "SandboxProcess",
+    "SandboxRefusedError",
+    "TokenSpec",
+    "Tokens",
+]

@@ -1,0 +1,1 @@
+"""A local Square: OAuth, orders, catalog, payments, refunds, webhooks."""
