@@ -81,11 +81,12 @@ def decode_as(model: type[E], value: bytes | None) -> E:
     if value is None:
         raise BadEvent(model.event_type, "the message has no body (a tombstone)")
     try:
-        return decoder(model).decode(value)
+        event: E = decoder(model).decode(value)
     except msgspec.MsgspecError as error:
         raise BadEvent(model.event_type, str(error), _path(str(error))) from error
     except ValueError as error:  # e.g. not UTF-8
         raise BadEvent(model.event_type, str(error)) from error
+    return event
 
 
 def _path(message: str) -> str | None:

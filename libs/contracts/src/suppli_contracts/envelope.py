@@ -23,7 +23,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
     Attributes:
         id: unique together with `source`; a repeated id is the same event.
-        source: who says it, e.g. `suppli/connector-square`.
+        source: who says it, e.g. `suppli/mapping`.
         type: which event, with its version, e.g. `suppli.SaleRecorded.v1`.
         time: when it was said (UTC), not when the thing happened.
         tenant: whose data it is.

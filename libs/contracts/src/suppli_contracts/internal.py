@@ -5,10 +5,10 @@ Bodies are JSON of these Structs. The caller's tenant and actor travel in header
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
-from suppli_contracts.events.base import Part
+from suppli_contracts.events.base import Instant, Part
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.mapping import MappingState, MappingTarget, Suggestion
 from suppli_contracts.events.sales import Amounts
@@ -101,7 +101,7 @@ class PreviewSale(Part, frozen=True, kw_only=True):
 
     order_id: str
     location_id: str
-    occurred_at: datetime
+    occurred_at: Instant
     business_date: date
     net: int
     currency: str
@@ -125,7 +125,7 @@ class SetAsideOrder(Part, frozen=True, kw_only=True):
     reason: str
     field_path: str | None
     normaliser_revision: int
-    since: datetime
+    since: Instant
 
 
 class SetAsideOrders(Part, frozen=True, kw_only=True):
@@ -157,7 +157,7 @@ class Run(Part, frozen=True, kw_only=True):
     kind: RunKind
     state: RunState
     attempt: int
-    requested_at: datetime
+    requested_at: Instant
     follow_up: bool = False
     promoted: bool = False
 
@@ -191,8 +191,8 @@ class Item(Part, frozen=True, kw_only=True):
     quantity: str = "0"
     net: int = 0
     currency: str | None = None
-    first_sold_at: datetime | None = None
-    last_sold_at: datetime | None = None
+    first_sold_at: Instant | None = None
+    last_sold_at: Instant | None = None
     suggestions: tuple[Suggestion, ...] = ()
 
 
@@ -280,7 +280,7 @@ class StandingEntry(Part, frozen=True, kw_only=True):
     business_date: date
     unit: str
     currency: str
-    occurred_at: datetime
+    occurred_at: Instant
     standing: Amounts
 
 

@@ -107,7 +107,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
     """Return every topic by name, for the providers that are deployed.
 
     Args:
-        providers: e.g. `("square",)`; each has a command topic and may write raw sales.
+        providers: their short names; each has a command topic and may write raw sales.
     """
     connectors = tuple(connector_service(provider) for provider in providers)
     topics = (
@@ -214,7 +214,7 @@ def _commands(provider: str) -> Topic:
 
 
 def installed_providers() -> tuple[str, ...]:
-    """Return the providers whose connectors are installed here (entry points of group `suppli.connectors`)."""
+    """Return the providers whose connectors are installed here: entry points of `suppli.connectors`."""
     return tuple(sorted({entry.name for entry in entry_points(group="suppli.connectors")}))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from suppli_contracts.events.base import Event, OpenEnum, Part
+from suppli_contracts.events.base import Event, Instant, OpenEnum, Part
 
 
 class ConnectionState(OpenEnum):
@@ -84,7 +84,7 @@ class ConnectionChanged(Event, frozen=True, kw_only=True):
 
     Attributes:
         revision: grows with every change of this connection; drop lower ones.
-        provider: e.g. `square`.
+        provider: its short name, as in its command topic.
         environment: the provider's environment, `production` or `sandbox`.
         account_id: the provider's account, once known.
         start_date: sales before this business date are read past, never published; None = not confirmed.
@@ -101,13 +101,13 @@ class ConnectionChanged(Event, frozen=True, kw_only=True):
     provider: str
     environment: str
     state: ConnectionState
-    changed_at: datetime
+    changed_at: Instant
     account_id: str | None = None
     schedule: Schedule = Schedule()
     start_date: date | None = None
     first_day: date | None = None
     locations: tuple[ConnectedLocation, ...] = ()
-    disconnected_at: datetime | None = None
+    disconnected_at: Instant | None = None
     erase: bool = False
     deleted: bool = False
 

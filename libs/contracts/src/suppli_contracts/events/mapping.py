@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from suppli_contracts.events.base import Event, OpenEnum, Part
+from suppli_contracts.events.base import Event, Instant, OpenEnum, Part
 from suppli_contracts.events.catalog import ItemKind
 
 
@@ -50,7 +50,7 @@ class ItemUnmapped(Event, frozen=True, kw_only=True):
     connection_id: UUID
     item_id: UUID
     item_key: str
-    at: datetime
+    at: Instant
     kind: ItemKind = ItemKind.ITEM
     name: str | None = None
     variation_name: str | None = None
@@ -79,7 +79,7 @@ class MappingChanged(Event, frozen=True, kw_only=True):
     item_key: str
     revision: int
     state: MappingState
-    at: datetime
+    at: Instant
     targets: tuple[MappingTarget, ...] = ()
     from_date: date | None = None
     actor: str | None = None

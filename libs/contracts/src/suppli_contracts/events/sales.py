@@ -6,11 +6,11 @@ Everything is signed: a return's quantity and money are negative, so sums are pl
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from suppli_contracts.events.base import Event, OpenEnum, Part
+from suppli_contracts.events.base import Event, Instant, OpenEnum, Part
 
 
 class OrderState(OpenEnum):
@@ -126,7 +126,7 @@ class SaleLine(Part, frozen=True, kw_only=True):
     """
 
     line_id: str
-    occurred_at: datetime
+    occurred_at: Instant
     business_date: date
     disposition: Disposition
     quantity: str
@@ -157,7 +157,7 @@ class Adjustment(Part, frozen=True, kw_only=True):
     kind: AdjustmentKind
     amount: int
     business_date: date
-    occurred_at: datetime
+    occurred_at: Instant
 
 
 class SaleTotals(Part, frozen=True, kw_only=True):
@@ -203,7 +203,7 @@ class SaleRecorded(Event, frozen=True, kw_only=True):
     observed: int
     content_hash: str
     run_id: UUID
-    recorded_at: datetime
+    recorded_at: Instant
     totals: SaleTotals
     lines: tuple[SaleLine, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
@@ -273,8 +273,8 @@ class ProductSaleRecorded(Event, frozen=True, kw_only=True):
     business_date: date
     unit: str
     currency: str
-    occurred_at: datetime
-    recorded_at: datetime
+    occurred_at: Instant
+    recorded_at: Instant
     standing: Amounts
     delta: Amounts
     mapping_revision: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from suppli_contracts.events.base import Event, OpenEnum, Part
+from suppli_contracts.events.base import Event, Instant, OpenEnum, Part
 
 
 class RunKind(OpenEnum):
@@ -46,8 +45,8 @@ class ErrorClass(OpenEnum):
 class Republish(Part, frozen=True, kw_only=True):
     """Publish again what is unchanged too: a window of modification time, or single orders."""
 
-    from_at: datetime | None = None
-    to_at: datetime | None = None
+    from_at: Instant | None = None
+    to_at: Instant | None = None
     order_ids: tuple[str, ...] = ()
 
 
@@ -69,7 +68,7 @@ class RunSync(Event, frozen=True, kw_only=True):
     attempt: int
     kind: RunKind
     settings_revision: int
-    requested_at: datetime
+    requested_at: Instant
     republish: Republish | None = None
 
     def topic_key(self) -> str:
@@ -85,7 +84,7 @@ class CancelSync(Event, frozen=True, kw_only=True):
     connection_id: UUID
     provider: str
     run_id: UUID
-    requested_at: datetime
+    requested_at: Instant
 
     def topic_key(self) -> str:
         """Key by connection."""
@@ -97,8 +96,8 @@ class Coverage(Part, frozen=True, kw_only=True):
 
     location_id: str
     stream: str
-    from_at: datetime
-    to_at: datetime
+    from_at: Instant
+    to_at: Instant
 
 
 class RunCounts(Part, frozen=True, kw_only=True):
@@ -156,15 +155,15 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
     sequence: int
     kind: RunKind
     state: RunState
-    at: datetime
-    requested_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    at: Instant
+    requested_at: Instant | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
     progress: float | None = None
     counts: RunCounts = RunCounts()
     error: RunError | None = None
     coverage: tuple[Coverage, ...] | None = None
-    next_attempt_at: datetime | None = None
+    next_attempt_at: Instant | None = None
 
     def topic_key(self) -> str:
         """Key by connection."""
@@ -179,8 +178,8 @@ class NextSyncScheduled(Event, frozen=True, kw_only=True):
     connection_id: UUID
     provider: str
     revision: int
-    at: datetime
-    next_due_at: datetime | None = None
+    at: Instant
+    next_due_at: Instant | None = None
 
     def topic_key(self) -> str:
         """Key by connection."""
@@ -201,8 +200,8 @@ class ReauthRequired(Event, frozen=True, kw_only=True):
     connection_id: UUID
     provider: str
     reason: str
-    at: datetime
-    works_until: datetime | None = None
+    at: Instant
+    works_until: Instant | None = None
 
     def topic_key(self) -> str:
         """Key by connection."""

@@ -1,0 +1,120 @@
+"""Write what is generated from code and committed: schemas, AsyncAPI, Kafka topics and ACLs.
+
+`python tools/generate.py` writes, `--check` only says what is out of date (exit 1).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from suppli_contracts.events import ALL
+from suppli_contracts.schemas import asyncapi, name_of, schema_of
+from suppli_contracts.topics import DAY_MS, REGISTRY, Cleanup, Topic
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = ROOT / "libs" / "contracts"
+HEADER = "# Generated from the topic registry of suppli_contracts by `make generate`; not edited by hand.\n"
+
+
+def generated() -> dict[Path, str]:
+    """Return every generated file with its content."""
+    files = {CONTRACTS / "schemas" / f"{name_of(event)}.json": _json(schema_of(event)) for event in ALL}
+    files[CONTRACTS / "asyncapi.json"] = _json(asyncapi("1.0.0"))
+    files[ROOT / "deploy" / "kafka" / "topics.yaml"] = HEADER + _yaml({"topics": _topics()})
+    files[ROOT / "deploy" / "kafka" / "acls.yaml"] = HEADER + _yaml({"principals": _acls()})
+    return files
+
+
+def _topics() -> list[dict[str, Any]]:
+    topics = []
+    for topic in REGISTRY.values():
+        topics.append(_topic(topic))
+        topics += [
+            {
+                "name": topic.dead_letter(consumer.group),
+                "partitions": topic.partitions,
+                "config": {"cleanup.policy": "delete", "retention.ms": 30 * DAY_MS, **_SAFE},
+            }
+            for consumer in topic.consumers
+        ]
+    return topics
+
+
+_SAFE = {"min.insync.replicas": 2, "unclean.leader.election.enable": False}
+
+
+def _topic(topic: Topic) -> dict[str, Any]:
+    config: dict[str, Any] = {"cleanup.policy": topic.cleanup.value, **_SAFE}
+    if topic.cleanup is Cleanup.DELETE and topic.retention_days is not None:
+        config["retention.ms"] = topic.retention_days * DAY_MS
+    return {
+        "name": topic.name,
+        "partitions": topic.partitions,
+        "replication": 3,
+        "config": config,
+    }
+
+
+def _acls() -> list[dict[str, Any]]:
+    """Return what each service's principal may do: write its topics, read its groups' topics, dead-letter."""
+    rights: dict[str, dict[str, set[str]]] = {}
+    for topic in REGISTRY.values():
+        for producer in topic.producers:
+            _rights(rights, producer)["write"].add(topic.name)
+        for consumer in topic.consumers:
+            own = _rights(rights, consumer.service)
+            own["read"] |= {topic.name, topic.dead_letter(consumer.group)}
+            own["write"].add(topic.dead_letter(consumer.group))
+            own["groups"].add(consumer.group)
+    for topic in REGISTRY.values():  # who yields must see the lag of the groups that it yields to
+        for producer in topic.producers:
+            _rights(rights, producer)["describe_groups"] |= set(topic.yields_to)
+    return [
+        {
+            "principal": f"User:{service}",
+            **{right: sorted(names) for right, names in sorted(own.items()) if names},
+        }
+        for service, own in sorted(rights.items())
+    ]
+
+
+def _rights(rights: dict[str, dict[str, set[str]]], service: str) -> dict[str, set[str]]:
+    return rights.setdefault(
+        service, {"read": set(), "write": set(), "groups": set(), "describe_groups": set()}
+    )
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _yaml(document: Any) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, width=110)
+    return text
+
+
+def main() -> int:
+    """Write or check the generated files; return the exit status."""
+    check = "--check" in sys.argv[1:]
+    files = generated()
+    known = set((CONTRACTS / "schemas").glob("*.json"))
+    orphans = sorted(known - set(files))
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    if check:
+        for path in [*stale, *orphans]:
+            sys.stderr.write(f"out of date: {path.relative_to(ROOT)} (run `make generate`)\n")
+        return 1 if stale or orphans else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files[path])
+    for path in orphans:
+        path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
