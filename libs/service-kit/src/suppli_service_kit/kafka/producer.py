@@ -1,0 +1,190 @@
+"""The producer: `publish` returns when every message is acknowledged by all in-sync replicas, or raises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerClosed
+
+from suppli_service_kit import metrics
+from suppli_service_kit.kafka.connection import client_options
+from suppli_service_kit.kafka.messages import OutMessage
+from suppli_service_kit.logs import get_logger
+from suppli_service_kit.settings import KafkaSettings
+
+log = get_logger(__name__)
+
+STOP_SECONDS = 2.0  # how long a stopping producer may flush; an unacknowledged message is its caller's to send again
+MAX_MESSAGE_BYTES = 950_000  # Kafka's own limit is 1 MiB a batch, with headers and framing
+
+
+class PublishFailed(Exception):  # noqa: N818 - named for the fact
+    """Not every message was acknowledged: none, some or all of them may be in Kafka. Send all of them again."""
+
+
+class MessageTooLarge(Exception):  # noqa: N818
+    """A message does not fit; sending it again will not help."""
+
+
+def check_sizes(messages: Sequence[OutMessage]) -> None:
+    """Raise `MessageTooLarge` when a message is larger than `MAX_MESSAGE_BYTES`."""
+    for message in messages:
+        size = len(message.key) + len(message.value or b"")
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLarge(f"a message to {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} fit")
+
+
+class Producer:
+    """One idempotent producer (`acks=all`, zstd); replaced by a new one after any failure.
+
+    Replacing matters: after an outage a producer may refuse a partition for good (OutOfOrderSequenceNumber), and
+    one whose caller stopped waiting would still deliver later what the caller sends again.
+    Messages of one key stay in the order in which they were handed over; several tasks may publish at once.
+    """
+
+    def __init__(self, settings: KafkaSettings, *, client_id: str = "suppli") -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._client: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+        self._stopped = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether a producer is up that has not failed."""
+        return self._client is not None
+
+    async def start(self) -> None:
+        """Connect. Brokers that cannot be reached are no error here: the next publish connects.
+
+        Raises:
+            MissingSetting: the password's file cannot be read.
+        """
+        self._stopped = False
+        try:
+            await self._connected()
+        except (KafkaError, OSError) as error:
+            log.warning("kafka_producer_not_connected", error=type(error).__name__)
+
+    async def stop(self) -> None:
+        """Close, within about two seconds, also when the brokers are gone."""
+        self._stopped = True
+        async with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                await _close(client)
+
+    async def publish(self, messages: Sequence[OutMessage], *, timeout: float = 30) -> None:
+        """Publish `messages` and return when every one of them is acknowledged.
+
+        Args:
+            messages: in the order that their keys shall keep.
+            timeout: seconds for all of it, connecting included.
+
+        Raises:
+            MessageTooLarge: one is larger than `MAX_MESSAGE_BYTES`; nothing was sent.
+            PublishFailed: some were not acknowledged; send all again (readers take repeats).
+        """
+        check_sizes(messages)
+        await self.deliver(messages, timeout=timeout)
+
+    async def deliver(self, messages: Sequence[OutMessage], *, timeout: float = 30) -> None:
+        """Publish without looking at sizes: for dead letters, which were in Kafka before. Raises `PublishFailed`."""
+        if not messages:
+            return
+        client: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                client = await self._connected()
+                await _send_all(client, messages)
+        except (KafkaError, OSError, TimeoutError) as error:
+            metrics.PUBLISH_FAILURES.labels(type(error).__name__).inc()
+            await self._discard(client)
+            raise PublishFailed(
+                f"{len(messages)} messages were not all acknowledged: {type(error).__name__}"
+            ) from error
+        for topic, count in Counter(message.topic for message in messages).items():
+            metrics.PUBLISHED.labels(topic).inc(count)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._client is not None:
+            return self._client
+        async with self._lock:
+            if self._stopped:
+                raise KafkaError("the producer is stopped")
+            if self._client is None:
+                client = AIOKafkaProducer(**self._options())
+                try:
+                    await client.start()
+                except BaseException:
+                    await _close(client)
+                    raise
+                self._client = client
+            return self._client
+
+    async def _discard(self, client: AIOKafkaProducer | None) -> None:
+        """Drop a client that failed; only the first of several failed callers finds it still in place."""
+        if client is None or self._client is not client:
+            return
+        self._client = None
+        metrics.PRODUCER_RESTARTS.inc()
+        await _close(client, flush=False)
+
+    def _options(self) -> dict[str, Any]:
+        return client_options(self._settings) | {
+            "client_id": self._client_id,
+            "acks": "all",
+            "enable_idempotence": True,
+            "compression_type": "zstd",
+            "max_batch_size": 262_144,
+            "linger_ms": 5,
+            "max_request_size": 1_148_576,
+            "request_timeout_ms": 20_000,
+        }
+
+
+async def _send_all(client: AIOKafkaProducer, messages: Sequence[OutMessage]) -> None:
+    """Hand over everything, then wait for every acknowledgement; raise the first failure when all are settled."""
+    failure: BaseException | None = None
+    acknowledgements: list[asyncio.Future[Any]] = []
+    try:
+        for message in messages:
+            acknowledgements.append(
+                await client.send(message.topic, message.value, message.key, headers=message.headers)
+            )
+        for acknowledgement in acknowledgements:
+            try:
+                await acknowledgement
+            except KafkaError as error:
+                failure = failure or error
+    finally:
+        for acknowledgement in acknowledgements:
+            acknowledgement.add_done_callback(_retrieve)
+    if failure is not None:
+        raise failure
+
+
+def _retrieve(acknowledgement: asyncio.Future[Any]) -> None:
+    """Look at an outcome nobody waits for any more; asyncio reports those that are never looked at."""
+    if not acknowledgement.cancelled():
+        acknowledgement.exception()
+
+
+async def _close(client: AIOKafkaProducer, *, flush: bool = True) -> None:
+    """Close within about `STOP_SECONDS`; by itself an idempotent producer flushes for as long as brokers are away."""
+    closing = asyncio.ensure_future(client.stop())
+    done, _ = await asyncio.wait({closing}, timeout=STOP_SECONDS if flush else 0.05)
+    if not done:
+        # No public way to give up: end the sender, the connections and what still waits to be sent.
+        client._message_accumulator.fail_all(ProducerClosed())
+        if client._sender is not None and client._sender.sender_task is not None:
+            client._sender.sender_task.cancel()
+        await asyncio.wait({closing, asyncio.ensure_future(client.client.close())}, timeout=1)
+    if not closing.done():
+        closing.cancel()
+    elif not closing.cancelled() and (error := closing.exception()) is not None:
+        log.warning("kafka_producer_close_failed", error=type(error).__name__)
