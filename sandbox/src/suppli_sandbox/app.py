@@ -1,5 +1,6 @@
 """Wires the sandbox: world, Square API, control API, and the server that can cut a connection."""
 
+import asyncio
 import socket
 import struct
 from typing import Any, ClassVar
@@ -33,13 +34,14 @@ class CuttableProtocol(H11Protocol):
             self.transports.pop(self.client, None)
 
 
-def cut_connection(scope: Scope) -> None:
+async def cut_connection(scope: Scope) -> None:
     """Reset the TCP connection that a request came by."""
     transport = CuttableProtocol.transports.get(tuple(scope["client"]))
     if transport is None:
         raise RuntimeError("this server cannot cut connections: start it by `python -m suppli_sandbox`")
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
     transport.abort()
+    await asyncio.sleep(0)  # lets the server learn that the connection is gone
 
 
 def create_app(world: World, *, control_token: str | None = None, cut: Cut = cut_connection) -> ASGIApp:

@@ -17,6 +17,7 @@ import msgspec
 from suppli_sandbox.models import (
     ApplicationSpec,
     ClockState,
+    CsvSpec,
     FaultSpec,
     FaultState,
     GenerateSpec,
@@ -113,6 +114,26 @@ class SandboxControl:
         """Make an order vanish."""
         self._call("DELETE", f"/merchants/{merchant_id}/orders/{order_id}", Json)
 
+    def catalog(self, merchant_id: str) -> list[Json]:
+        """Return every top-level catalog object, deleted ones included."""
+        return self._call("GET", f"/merchants/{merchant_id}/catalog", list[Json])
+
+    def put_catalog(self, merchant_id: str, objects: Sequence[Json]) -> list[Json]:
+        """Add or replace catalog objects (`type`, `id`, `<type>_data`); version and times are of now."""
+        return self._call("PUT", f"/merchants/{merchant_id}/catalog", list[Json], list(objects))
+
+    def delete_catalog_object(self, merchant_id: str, object_id: str) -> None:
+        """Mark an object as deleted; a variation is taken out of its item."""
+        self._call("DELETE", f"/merchants/{merchant_id}/catalog/{object_id}", Json)
+
+    def load_csv(self, merchant_id: str, path: str, currency: str | None = None) -> Json:
+        """Load a Square "Items detail" export (plain or gzip) from a path the sandbox can read.
+
+        Returns the file's totals (minor units) and counts; a damaged file is refused whole, with the line.
+        """
+        spec = CsvSpec(path=path, currency=currency)
+        return self._call("POST", f"/merchants/{merchant_id}/sales-csv", Json, spec)
+
     def issue_tokens(self, merchant_id: str, spec: TokenSpec | None = None) -> Tokens:
         """Issue an access and a refresh token without the consent page."""
         return self._call("POST", f"/merchants/{merchant_id}/tokens", Tokens, spec or TokenSpec())
@@ -202,6 +223,10 @@ class AsyncSandboxControl:
     put_orders = _in_thread(SandboxControl.put_orders)
     put_order = _in_thread(SandboxControl.put_order)
     delete_order = _in_thread(SandboxControl.delete_order)
+    catalog = _in_thread(SandboxControl.catalog)
+    put_catalog = _in_thread(SandboxControl.put_catalog)
+    delete_catalog_object = _in_thread(SandboxControl.delete_catalog_object)
+    load_csv = _in_thread(SandboxControl.load_csv)
     issue_tokens = _in_thread(SandboxControl.issue_tokens)
     revoke_tokens = _in_thread(SandboxControl.revoke_tokens)
     set_faults = _in_thread(SandboxControl.set_faults)

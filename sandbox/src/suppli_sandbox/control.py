@@ -1,11 +1,14 @@
 """The control API under /_control/: what a test, the demo or a benchmark orders from the sandbox."""
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from suppli_sandbox import models
 from suppli_sandbox.square import oauth
 from suppli_sandbox.square.api import encode_orders
+from suppli_sandbox.square.catalog_api import TYPES as CATALOG_TYPES
+from suppli_sandbox.square.csv_import import import_sales
+from suppli_sandbox.square.csv_rows import CsvError
 from suppli_sandbox.square.errors import SquareError
 from suppli_sandbox.square.tokens import same_secret
 from suppli_sandbox.square.world import ControlError, Merchant, World
@@ -134,6 +140,31 @@ class _Control:
         merchant.orders.remove(merchant.order(request.path_params["order_id"]).id)
         return answer({})
 
+    async def put_catalog(self, request: Request) -> Response:
+        merchant, now = self.merchant(request), self.world.clock.now_us()
+        objects = await read(request, list[dict[str, Any]])
+        for index, obj in enumerate(objects):
+            if not obj.get("id") or obj.get("type") not in CATALOG_TYPES:
+                raise ControlError(422, f"object {index} needs an id and a catalog type")
+        return answer([merchant.catalog.put(obj, now) for obj in objects])
+
+    async def get_catalog(self, request: Request) -> Response:
+        return answer(list(self.merchant(request).catalog))
+
+    async def delete_catalog_object(self, request: Request) -> Response:
+        object_id = request.path_params["object_id"]
+        if not self.merchant(request).catalog.delete(object_id, self.world.clock.now_us()):
+            raise ControlError(404, f"there is no catalog object {object_id}")
+        return answer({})
+
+    async def load_csv(self, request: Request) -> Response:
+        merchant = self.merchant(request)
+        content, currency = await _csv_of(request)
+        try:
+            return answer(import_sales(self.world, merchant, content, currency))
+        except CsvError as error:
+            raise ControlError(422, str(error)) from error
+
     async def issue_tokens(self, request: Request) -> Response:
         merchant, spec = self.merchant(request), await read(request, models.TokenSpec)
         now, tokens = self.world.clock.now_us(), self.world.tokens
@@ -195,6 +226,22 @@ class _Control:
         return answer([])
 
 
+async def _csv_of(request: Request) -> tuple[bytes, str | None]:
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        form = await request.form()
+        file, currency = form.get("file"), form.get("currency")
+        if not isinstance(file, UploadFile):
+            raise ControlError(422, "the form needs a part `file` with the export")
+        return await file.read(), currency if isinstance(currency, str) else None
+    spec = await read(request, models.CsvSpec)
+    try:
+        return await asyncio.to_thread(Path(spec.path).read_bytes), spec.currency
+    except OSError as error:
+        raise ControlError(
+            422, f"{spec.path}: {error.strerror}; give a path this process can read"
+        ) from error
+
+
 def _fault_key(request: Request) -> str:
     return str(request.path_params["merchant_id"])
 
@@ -230,6 +277,10 @@ def control_api(world: World, token: str | None) -> ASGIApp:
         ("GET", one + "/orders/{order_id}", api.get_order),
         ("PUT", one + "/orders/{order_id}", api.put_order),
         ("DELETE", one + "/orders/{order_id}", api.delete_order),
+        ("GET", one + "/catalog", api.get_catalog),
+        ("PUT", one + "/catalog", api.put_catalog),
+        ("DELETE", one + "/catalog/{object_id}", api.delete_catalog_object),
+        ("POST", one + "/sales-csv", api.load_csv),
         ("POST", one + "/tokens", api.issue_tokens),
         ("DELETE", one + "/tokens", api.revoke_tokens),
         ("PUT", one + "/faults", api.set_faults),

@@ -84,7 +84,7 @@ class RefundSpec(_Spec):
 
 
 class CsvSpec(_Spec):
-    """Where a Square "Items detail" export lies, on the sandbox's machine; `currency` is for files without one."""
+    """Where a Square "Items detail" export lies on the sandbox's machine, and its currency."""
 
     path: str
     currency: str | None = None
@@ -109,7 +109,7 @@ FaultKind = Literal[
 
 
 class FaultSpec(_Spec):
-    """One fault: what happens (`kind`), to which calls (`operation`), when (`after` calls), how often (`times`).
+    """One fault: what happens (`kind`), to which calls, when (`after` calls), how often (`times`).
 
     `operation` is a name such as `SearchOrders`, `ObtainToken` or `*`. `times` null means for ever.
     `retry_after` is sent as it is given. `touch_orders` bumps `order_ids`, or `count` orders drawn with

@@ -63,7 +63,7 @@ class Call:
         """Return the token's merchant. Raises 401 for the token, 403 when it lacks the scope."""
         token = self.token()
         if scope is not None and scope not in token.scopes:
-            detail = f"The merchant has not given your application sufficient permissions to do that. The required scope is: {scope}."
+            detail = f"The merchant has not given your application the required scope: {scope}."
             raise SquareError(403, "INSUFFICIENT_SCOPES", detail)
         return self.world.merchant_of_token(token.merchant_id)
 

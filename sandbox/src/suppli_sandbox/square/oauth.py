@@ -24,7 +24,7 @@ Json = dict[str, Any]
 DEFAULT_SCOPES = ("MERCHANT_PROFILE_READ", "PAYMENTS_READ", "SETTLEMENTS_READ", "BANK_ACCOUNTS_READ")
 
 
-class ConsentRefused(Exception):
+class ConsentRefusedError(Exception):
     """An authorize request that is answered with a page: never redirect to an unchecked address."""
 
 
@@ -48,11 +48,10 @@ def _consent(call: Call, request: dict[str, str], decision: str | None) -> Reply
             return _redirect(
                 redirect_uri, request, {"error": "access_denied", "error_description": "user_denied"}
             )
-        if decision != "allow":
-            raise ConsentRefused(f"auto={decision}: use allow or deny.")
-        merchant = _chosen_merchant(call, request)
-    except ConsentRefused as refusal:
-        message = f"<!doctype html><title>Sandbox Square</title><h1>Cannot authorize</h1><p>{html.escape(str(refusal))}</p>"
+        merchant = _chosen_merchant(call, request, decision)
+    except ConsentRefusedError as refusal:
+        reason = html.escape(str(refusal))
+        message = f"<!doctype html><title>Sandbox Square</title><h1>Cannot authorize</h1><p>{reason}</p>"
         return Reply(message.encode(), 400, "text/html; charset=utf-8")
     code = call.world.tokens.issue_code(
         Code(
@@ -69,21 +68,23 @@ def _consent(call: Call, request: dict[str, str], decision: str | None) -> Reply
 def _checked_redirect(call: Call, request: dict[str, str]) -> str:
     application = call.world.application
     if request.get("client_id") != application.client_id:
-        raise ConsentRefused("client_id is not the id of the registered application.")
+        raise ConsentRefusedError("client_id is not the id of the registered application.")
     if not application.redirect_urls:
-        raise ConsentRefused("The application has no redirect URL: register one (--redirect-url).")
+        raise ConsentRefusedError("The application has no redirect URL: register one (--redirect-url).")
     wanted = request.get("redirect_uri", application.redirect_urls[0])
     if wanted not in application.redirect_urls:
-        raise ConsentRefused("redirect_uri is not a registered redirect URL of the application.")
+        raise ConsentRefusedError("redirect_uri is not a registered redirect URL of the application.")
     return wanted
 
 
-def _chosen_merchant(call: Call, request: dict[str, str]) -> Merchant:
+def _chosen_merchant(call: Call, request: dict[str, str], decision: str) -> Merchant:
+    if decision != "allow":
+        raise ConsentRefusedError(f"auto={decision}: use allow or deny.")
     merchants, wanted = call.world.merchants, request.get("merchant")
     if wanted is None and len(merchants) == 1:
         return next(iter(merchants.values()))
     if wanted is None or wanted not in merchants:
-        raise ConsentRefused(f"Choose a merchant: one of {', '.join(merchants) or 'none yet, create one'}.")
+        raise ConsentRefusedError(f"Choose one of the merchants: {', '.join(merchants)}.")
     return merchants[wanted]
 
 

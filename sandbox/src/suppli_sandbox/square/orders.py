@@ -16,6 +16,7 @@ Key = tuple[int, str]
 
 # Where a template has the order's own id, the id of the order it returns, and the instant of payment.
 OWN_ID, SOURCE_ID, PAID_AT = "@@own@@", "@@source@@", "@@paid@@"
+_OWN, _SOURCE, _PAID = OWN_ID.encode(), SOURCE_ID.encode(), PAID_AT.encode()
 
 
 class Template:
@@ -27,7 +28,7 @@ class Template:
         self.state: str = order["state"]
         self.version: int | None = order.get("version")
         encoded = msgspec.json.encode(order)
-        self.has_source = SOURCE_ID.encode() in encoded
+        self.has_source = _SOURCE in encoded
         self.body = encoded[1:]  # the opening brace is written together with the ids
 
     def render(self, order: StoredOrder) -> bytes:
@@ -38,11 +39,9 @@ class Template:
             f'"created_at":"{format_us(order.created_us)}","updated_at":"{format_us(order.updated_us)}",{closed}'
         )
         paid_at = format_us(order.closed_us or order.created_us)
-        body = self.body.replace(OWN_ID.encode(), order.id.encode()).replace(
-            PAID_AT.encode(), paid_at.encode()
-        )
+        body = self.body.replace(_OWN, order.id.encode()).replace(_PAID, paid_at.encode())
         if self.has_source:
-            body = body.replace(SOURCE_ID.encode(), (order.source_id or "").encode())
+            body = body.replace(_SOURCE, (order.source_id or "").encode())
         return head.encode() + body
 
 
@@ -78,7 +77,7 @@ class StoredOrder:
 
     @classmethod
     def of(cls, order: Json) -> StoredOrder:
-        """Store a whole order object. Raises KeyError or ValueError when id, location or times are missing."""
+        """Store a whole order object. Raises KeyError or ValueError without id, location, state or times."""
         closed = order.get("closed_at")
         return cls(
             order["id"],

@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from suppli_sandbox.square import api, oauth, search
+from suppli_sandbox.square import api, oauth, payments, search
+from suppli_sandbox.square import catalog_api as catalog
 from suppli_sandbox.square.calls import Handler
+
+CATALOG = "/v2/catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,20 @@ ROUTES = (
     _route("RetrieveMerchant", "GET", "/v2/merchants/{merchant_id}", api.retrieve_merchant),
     _route("SearchOrders", "POST", "/v2/orders/search", search.search_orders),
     _route("BatchRetrieveOrders", "POST", "/v2/orders/batch-retrieve", api.batch_retrieve_orders),
+    _route("ListCatalog", "GET", CATALOG + "/list", catalog.list_catalog),
+    _route("SearchCatalogObjects", "POST", CATALOG + "/search", catalog.search_catalog),
+    _route(
+        "BatchRetrieveCatalogObjects",
+        "POST",
+        CATALOG + "/batch-retrieve",
+        catalog.batch_retrieve_catalog,
+    ),
+    _route("RetrieveCatalogObject", "GET", CATALOG + "/object/{object_id}", catalog.retrieve_catalog_object),
+    _route("CatalogInfo", "GET", CATALOG + "/info", catalog.catalog_info),
+    _route("ListPayments", "GET", "/v2/payments", payments.list_payments),
+    _route("GetPayment", "GET", "/v2/payments/{payment_id}", payments.get_payment),
+    _route("ListPaymentRefunds", "GET", "/v2/refunds", payments.list_refunds),
+    _route("GetPaymentRefund", "GET", "/v2/refunds/{refund_id}", payments.get_refund),
     _route("RetrieveOrder", "GET", "/v2/orders/{order_id}", api.retrieve_order),
 )
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,7 +18,7 @@ from suppli_sandbox.square.oauth import merchant_of_token_call
 from suppli_sandbox.square.routes import Route, find_route
 from suppli_sandbox.square.world import World
 
-Cut = Callable[[Scope], None]
+Cut = Callable[[Scope], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +35,13 @@ class SquareServer:
         route, path, exists = find_route(request.method, request.url.path)
         call = Call(self.world, self.world.clock.now_us(), path, request.query_params, request.headers, raw)
         if route is None:
-            await self._send(send, self._refuse(call, _no_route(request, exists=exists), None), head=request)
+            await self._send(send, self._refuse(_no_route(request, exists=exists), None), head=request)
             return
         merchant_id = self._merchant_of(call, route)
         faults = self.world.faults.strike(merchant_id, route.operation)
         if any(fault.kind == "reset" for fault in faults):
             self._count(merchant_id, route.operation, 0)
-            self.cut(scope)
+            await self.cut(scope)
             return
         for fault in faults:
             if fault.kind == "slow":
@@ -50,7 +49,7 @@ class SquareServer:
         answer = self._answer(call, route, faults, merchant_id)
         self._count(merchant_id, route.operation, answer.status)
         if any(fault.kind == "lost_reply" for fault in faults):
-            self.cut(scope)
+            await self.cut(scope)
             return
         await self._send(send, answer, head=request)
 
@@ -62,14 +61,12 @@ class SquareServer:
             before_call(call, faults, merchant_id)
             answer = route.handler(call)
         except SquareError as error:
-            answer = self._refuse(call, error, merchant_id, oauth=route.pattern.pattern.startswith("/oauth2"))
+            answer = self._refuse(error, merchant_id, oauth=route.pattern.pattern.startswith("/oauth2"))
             version = self.world.application.square_version
         answer.headers.setdefault("square-version", version)
         return spoil(answer, faults)
 
-    def _refuse(
-        self, call: Call, error: SquareError, merchant_id: str | None, *, oauth: bool = False
-    ) -> Reply:
+    def _refuse(self, error: SquareError, merchant_id: str | None, *, oauth: bool = False) -> Reply:
         merchant = self.world.merchants.get(merchant_id or "")
         legacy = oauth and merchant is not None and merchant.legacy_oauth_errors
         body = error.legacy_body() if legacy else error.body()
@@ -111,10 +108,10 @@ def _version(call: Call, default: str) -> str:
     if version is None:
         return default
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", version) is None:
-            raise ValueError(version)
-        date.fromisoformat(version)
-    except ValueError as error:
+        parsed = date.fromisoformat(version).isoformat()
+    except ValueError:
+        parsed = ""
+    if parsed != version:
         detail = f"`{version}` is not a Square version: use YYYY-MM-DD."
-        raise bad_request("INVALID_SQUARE_VERSION_FORMAT", detail) from error
+        raise bad_request("INVALID_SQUARE_VERSION_FORMAT", detail)
     return version

@@ -125,7 +125,8 @@ class TokenBook:
 
     def remove_scopes(self, merchant_id: str, scopes: tuple[str, ...]) -> None:
         """Take scopes away from every token of a merchant."""
-        for token in (*self.access.values(), *self.refresh.values()):
+        held: list[AccessToken | RefreshToken] = [*self.access.values(), *self.refresh.values()]
+        for token in held:
             if token.merchant_id == merchant_id:
                 token.scopes = tuple(scope for scope in token.scopes if scope not in scopes)
 

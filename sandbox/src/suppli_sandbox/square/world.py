@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from suppli_sandbox.faults import FaultBook
 from suppli_sandbox.models import ApplicationSpec, LocationSpec, MerchantSettings, MerchantSpec
+from suppli_sandbox.square.catalog import CatalogBook
 from suppli_sandbox.square.errors import SquareError
 from suppli_sandbox.square.orders import OrderBook, StoredOrder
 from suppli_sandbox.square.tokens import ACCESS_LIFE_SECONDS, TokenBook
@@ -60,7 +61,7 @@ class Merchant:
     profile: Json
     locations: dict[str, Json] = field(default_factory=dict)
     orders: OrderBook = field(default_factory=OrderBook)
-    catalog: dict[str, Json] = field(default_factory=dict)
+    catalog: CatalogBook = field(default_factory=CatalogBook)
     payments: dict[str, Json] = field(default_factory=dict)
     refunds: dict[str, Json] = field(default_factory=dict)
     access_token_seconds: int = ACCESS_LIFE_SECONDS
@@ -138,7 +139,7 @@ class World:
         self.tokens.revoke_merchant(merchant_id)
 
     def create_merchant(self, spec: MerchantSpec) -> Merchant:
-        """Create a merchant with its locations. Raises ControlError 409 for an id in use, 422 for a bad zone."""
+        """Create a merchant with its locations. Raises ControlError 409 (id in use), 422 (bad zone)."""
         merchant_id = spec.id or new_id("ML", 13)
         if merchant_id in self.merchants:
             raise ControlError(409, f"merchant {merchant_id} exists already")
@@ -159,7 +160,7 @@ class World:
         return merchant
 
     def completed(self, merchant: Merchant, order: Json) -> Json:
-        """Return an order with what every order has: id, location, state, times. Raises ControlError 404, 422."""
+        """Return an order with id, location, state and times. Raises ControlError 404, 422."""
         now = format_us(self.clock.now_us())
         place = order.get("location_id") or merchant.profile.get("main_location_id", "")
         merchant.location(place)
