@@ -1,1 +1,1 @@
-"""PostgreSQL, Apache Kafka and OpenBao on this machine with Python alone: for the demo, tests and development."""
+"""PostgreSQL, Apache Kafka and OpenBao on this machine with Python alone, for demo, tests and development."""

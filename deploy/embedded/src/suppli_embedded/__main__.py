@@ -1,4 +1,4 @@
-"""`python -m suppli_embedded`: the servers in the background, for a developer's loop and for shared test runs."""
+"""`python -m suppli_embedded`: the servers in the background, for a developer and for shared test runs."""
 
 import os
 import signal
@@ -21,7 +21,9 @@ from suppli_embedded.topics import create_topics
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 console = Console(highlight=False)
-Folder = Annotated[Path, typer.Option("--dir", help="The state folder: data, logs and secrets are all in it.")]
+Folder = Annotated[
+    Path, typer.Option("--dir", help="The state folder: data, logs and secrets are all in it.")
+]
 _UP_SECONDS = 180.0
 
 

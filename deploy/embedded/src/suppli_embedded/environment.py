@@ -35,8 +35,8 @@ def service_environment(
 ) -> dict[str, str]:
     """Return the complete environment of a process of `service`, for a start with nothing inherited.
 
-    Writes the database URLs to files of mode 0600 in `secrets_folder`. `ports` are the public and the internal
-    one. `instance_id` names the process among its replicas (default: the service's name).
+    Writes the database URLs to files of mode 0600 in `secrets_folder`. `ports` are the public and the
+    internal one. `instance_id` names the process among its replicas (default: the service's name).
     """
     own = prefix(service)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}

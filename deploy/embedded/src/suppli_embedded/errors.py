@@ -5,13 +5,13 @@ class EmbeddedError(Exception):
     """A server cannot be provided; the message says why and what to do."""
 
 
-class DownloadFailed(EmbeddedError):
+class DownloadError(EmbeddedError):
     """A jar could not be fetched, or is not the file that was committed to."""
 
 
-class StartFailed(EmbeddedError):
+class StartError(EmbeddedError):
     """A program ended, or did not become ready in time; the message ends with the tail of its log."""
 
 
-class FolderInUse(EmbeddedError):
+class FolderInUseError(EmbeddedError):
     """Another runtime uses the state folder now."""

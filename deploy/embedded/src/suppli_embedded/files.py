@@ -10,10 +10,10 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from suppli_embedded.errors import EmbeddedError, FolderInUse
+from suppli_embedded.errors import EmbeddedError, FolderInUseError
 
-# Below the range from which Linux takes ports of outgoing connections (32768 up), so that none of those sits on
-# a port that a restarted server wants back.
+# Below the range from which Linux takes ports of outgoing connections (32768 up), so that none of those sits
+# on a port that a restarted server wants back.
 _PORTS = range(20_000, 32_000)
 
 
@@ -33,7 +33,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` so that only this user can read it; readers see the old or the new file, never half of one."""
+    """Write `text` so that only this user can read it; readers see the old file or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -72,14 +72,14 @@ def traversable_by_others(folder: Path) -> bool:
 
 
 class FolderLock:
-    """Keeps a second runtime out of a state folder; the system lets go of it even when this process is killed."""
+    """Keeps a second runtime out of a state folder; the system frees it even when this process is killed."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock or raise `FolderInUse` at once."""
+        """Take the lock or raise `FolderInUseError` at once."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -87,7 +87,7 @@ class FolderLock:
         except BlockingIOError:
             holder = os.read(descriptor, 20).decode() or "unknown"
             os.close(descriptor)
-            raise FolderInUse(
+            raise FolderInUseError(
                 f"{self._path.parent} is in use by process {holder}. Stop that one "
                 f"(python -m suppli_embedded down --dir {self._path.parent}) or choose another folder."
             ) from None

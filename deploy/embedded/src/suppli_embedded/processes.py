@@ -1,4 +1,4 @@
-"""Programs that live as long as the runtime: started in a group of their own, recorded, ended, also after a crash."""
+"""Programs that live as long as the runtime: in groups of their own, recorded, ended, also after a crash."""
 
 import contextlib
 import http.client
@@ -10,12 +10,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from suppli_embedded.errors import StartFailed
+from suppli_embedded.errors import StartError
 from suppli_embedded.files import read_json, tail, write_private
 
 STOP_SECONDS = 10.0
@@ -23,7 +24,7 @@ _START_TOLERANCE = 0.05  # seconds between two readings of one process's start t
 
 
 class ProcessRecords:
-    """Remembers on disk which processes a runtime started, so that its next start can end what a crash left."""
+    """Remembers on disk which processes a runtime started, so that the next can end what a crash left."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,16 +42,17 @@ class ProcessRecords:
     def end_leftovers(self) -> list[str]:
         """End every recorded process that still runs and return their names.
 
-        A pid alone proves nothing, the system gives it to somebody else later; so the start time must match too.
+        A pid alone proves nothing, the system gives it away again; so the start time must match too.
         """
-        ended = []
-        for path in sorted(self._folder.glob("*.json")):
-            record = read_json(path)
-            if _is_same(record):
-                end_group(record["pid"], record["stop_signal"])
-                ended.append(record["name"])
+        paths = sorted(self._folder.glob("*.json"))
+        records = [record for record in map(read_json, paths) if _is_same(record)]
+        with ThreadPoolExecutor(max(1, len(records))) as pool:
+            ends = [pool.submit(end_group, record["pid"], record["stop_signal"]) for record in records]
+        for end in ends:
+            end.result()
+        for path in paths:
             path.unlink(missing_ok=True)
-        return ended
+        return [record["name"] for record in records]
 
 
 def _is_same(record: Mapping[str, Any]) -> bool:
@@ -92,7 +94,12 @@ class ManagedProcess:
         cwd: Path | None = None,
         user: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name, self.argv, self.env, self.log_path = name, [str(part) for part in argv], dict(env), log_path
+        self.name, self.argv, self.env, self.log_path = (
+            name,
+            [str(part) for part in argv],
+            dict(env),
+            log_path,
+        )
         self._records, self._stop_signal, self._cwd, self._user = records, stop_signal, cwd, dict(user or {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -152,9 +159,9 @@ class ManagedProcess:
         self.stop()
         self.start()
 
-    def failure(self, what: str) -> StartFailed:
+    def failure(self, what: str) -> StartError:
         """Return the error that says `what` happened to this program, with the end of its log."""
-        return StartFailed(f"{self.name} {what}. End of {self.log_path}:\n{tail(self.log_path)}")
+        return StartError(f"{self.name} {what}. End of {self.log_path}:\n{tail(self.log_path)}")
 
     def _end_rest(self) -> None:
         if self._process is None:
@@ -183,7 +190,7 @@ class ServiceProcess(ManagedProcess):
         self.internal_port = internal_port
 
     def wait_ready(self, seconds: float = 30.0) -> None:
-        """Return when `/readyz` answers 200; raise `StartFailed` when the process ends first or time is up."""
+        """Return when `/readyz` answers 200; raise `StartError` when the process ends or time is up."""
         deadline = time.monotonic() + seconds
         while not self.ready():
             if not self.running:
@@ -196,7 +203,7 @@ class ServiceProcess(ManagedProcess):
         """Ask `/readyz` once."""
         url = f"http://127.0.0.1:{self.internal_port}/readyz"
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - a fixed local http address
+            with urllib.request.urlopen(url, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError, http.client.HTTPException):
             return False

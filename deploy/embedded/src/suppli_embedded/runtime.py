@@ -5,9 +5,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +29,9 @@ _STATE_FILE = "runtime.json"
 class Servers:
     """Three running servers and what a service needs to use them, whoever started them."""
 
-    def __init__(self, state_dir: Path, postgres: PostgresServer, kafka: KafkaServer, openbao: OpenBaoServer) -> None:
+    def __init__(
+        self, state_dir: Path, postgres: PostgresServer, kafka: KafkaServer, openbao: OpenBaoServer
+    ) -> None:
         self.state_dir, self.postgres, self.kafka, self.openbao = state_dir, postgres, kafka, openbao
 
     def service_environment(
@@ -58,7 +60,7 @@ class Servers:
 class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
     """Starts and stops the servers of one state folder.
 
-    Each server may be started alone (`start_postgres` and so on, idempotent); `start` starts all, side by side.
+    Each server may be started alone (`start_postgres` and so on, idempotent); `start` starts all at once.
     """
 
     postgres: EmbeddedPostgres
@@ -84,6 +86,7 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         self._records = ProcessRecords(self.state_dir / "processes")
         self._starting = {name: threading.Lock() for name in ("postgres", "kafka", "openbao")}
         self._started: set[str] = set()
+        self._attempted: set[str] = set()
         self._services: list[ServiceProcess] = []
         self._opened = False
         self.timings: dict[str, float] = {}
@@ -121,9 +124,9 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         began = time.monotonic()
         try:
             with ThreadPoolExecutor(2) as pool:
-                jobs = [pool.submit(self.start_openbao), pool.submit(self.start_kafka)]
-            for job in jobs:
-                job.result()
+                servers = pool.submit(self.start_openbao), pool.submit(self.start_kafka)
+            for server in servers:
+                server.result()
         except BaseException:
             self.stop()
             raise
@@ -156,7 +159,9 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
     ) -> ServiceProcess:
         """Return a process of ours that ends with this runtime at the latest; the caller starts it."""
         log_path = self.state_dir / "logs" / f"{name}.log"
-        process = ServiceProcess(name, argv, env, log_path, internal_port=internal_port, records=self._records)
+        process = ServiceProcess(
+            name, argv, env, log_path, internal_port=internal_port, records=self._records
+        )
         self._services.append(process)
         return process
 
@@ -165,16 +170,23 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         if not self._opened:
             return
         self._remove_state_file()
-        stops = [process.stop for process in self._services]
-        if stops:
-            with ThreadPoolExecutor(len(stops)) as pool:
-                for job in [pool.submit(stop) for stop in stops]:
-                    job.result()
-        if hasattr(self, "openbao"):
-            self.openbao.stop()
-        self.kafka.stop()
-        self.postgres.stop()
+        with ExitStack() as stack:  # in reverse: whatever fails, the rest is stopped and the folder let go
+            stack.callback(self._close)
+            stack.callback(self.postgres.stop)
+            stack.callback(self.kafka.stop)
+            if "openbao" in self._attempted:
+                stack.callback(self.openbao.stop)
+            stack.callback(self._stop_services)
+
+    def _stop_services(self) -> None:
+        with ThreadPoolExecutor(max(1, len(self._services))) as pool:
+            ends = [pool.submit(process.stop) for process in self._services]
+        for end in ends:
+            end.result()
+
+    def _close(self) -> None:
         self._started.clear()
+        self._attempted.clear()
         self._services.clear()
         self._opened = False
         self._lock.release()
@@ -200,9 +212,10 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
             vault_folder=self._vault_folder,
             records=self._records,
         )
+        self._attempted.add("openbao")
         self.openbao.start()
 
-    def _once(self, name: str, start: Any) -> None:
+    def _once(self, name: str, start: Callable[[], None]) -> None:
         with self._starting[name]:
             if name not in self._started:
                 began = time.monotonic()
@@ -238,11 +251,13 @@ def running_state(state_dir: Path) -> dict[str, Any] | None:
 
 
 def attach(state_dir: Path) -> Servers:
-    """Return the servers of the runtime that is up in `state_dir`, started by another process of this user."""
+    """Return the servers of the runtime that is up in `state_dir`, started by another process."""
     folder = state_dir.absolute()
     state = running_state(folder)
     if state is None:
-        raise EmbeddedError(f"no runtime is up in {folder}; start one: python -m suppli_embedded up --dir {folder}")
+        raise EmbeddedError(
+            f"no runtime is up in {folder}; start one: python -m suppli_embedded up --dir {folder}"
+        )
     postgres = folder / "postgres"
     password = (postgres / "superuser-password").read_text()
     return Servers(

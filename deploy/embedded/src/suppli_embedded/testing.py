@@ -1,7 +1,7 @@
 """pytest plugin: real servers as session fixtures, started when the first test asks for one.
 
-Set SUPPLI_EMBEDDED_DIR to the folder of a runtime that is up (`python -m suppli_embedded up --dir ...`) and the
-tests use that one instead.
+Set SUPPLI_EMBEDDED_DIR to the folder of a runtime that is up (`python -m suppli_embedded up --dir ...`) and
+the tests use that one instead.
 """
 
 import os
@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 from aiokafka.admin import NewTopic
@@ -23,9 +23,9 @@ from suppli_embedded.runtime import EmbeddedRuntime, Servers, attach
 
 SHARED_VARIABLE = "SUPPLI_EMBEDDED_DIR"
 _TITLES = {"postgres": "PostgreSQL", "kafka": "Apache Kafka", "openbao": "OpenBao"}
+Server = TypeVar("Server", PostgresServer, KafkaServer, OpenBaoServer)
 _versions = pytest.StashKey[dict[str, str]]()
 _uses = pytest.StashKey[Counter[str]]()
-_items = pytest.StashKey[dict[str, frozenset[str]]]()
 
 
 def cache_folder(start: Path) -> Path:
@@ -50,8 +50,7 @@ class _LazyServers:
     def runtime(self) -> EmbeddedRuntime:
         """This session's own runtime."""
         if self._runtime is None:
-            # Directly among the temporary files: PostgreSQL must get there as another user when tests run as root.
-            self._folder = Path(tempfile.mkdtemp(prefix="suppli-test-"))
+            self._folder = _temporary_folder()
             self._runtime = EmbeddedRuntime(self._folder, cache_dir=self._cache)
         return self._runtime
 
@@ -119,7 +118,7 @@ def embedded(
 @pytest.fixture
 def private_embedded(embedded_cache: Path) -> Iterator[EmbeddedRuntime]:
     """A runtime for this test alone, not started, which it may stop, kill and break."""
-    folder = Path(tempfile.mkdtemp(prefix="suppli-test-"))
+    folder = _temporary_folder()
     runtime = EmbeddedRuntime(folder, cache_dir=embedded_cache)
     yield runtime
     runtime.stop()
@@ -158,7 +157,13 @@ def kafka_topics(kafka: KafkaServer) -> Iterator[Callable[..., str]]:
         kafka.delete_topics(made)
 
 
-def _noted(config: pytest.Config, name: str, server: Any) -> Any:
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="suppli-test-"))
+    folder.chmod(0o755)  # PostgreSQL must get there as another user when tests run as root; secrets are 0600
+    return folder
+
+
+def _noted(config: pytest.Config, name: str, server: Server) -> Server:
     config.stash[_versions][name] = server.version()
     return server
 

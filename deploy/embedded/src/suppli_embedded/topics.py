@@ -11,7 +11,7 @@ _DEAD_LETTER_DAYS = 30
 
 
 async def create_topics(bootstrap_servers: str, registry: Mapping[str, Topic] = REGISTRY) -> list[str]:
-    """Create every topic of `registry` that is missing, with its dead-letter topics, and wait until they are usable.
+    """Create every topic of `registry` that is missing, with dead-letter topics; wait until they are usable.
 
     Return the names of the new ones.
     """
