@@ -12,9 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from suppli_service_kit.migrations import migrate as migrate
 from suppli_service_kit.schema import (
     app_grants as app_grants,
+)
+from suppli_service_kit.schema import (
     inbox_table as inbox_table,
+)
+from suppli_service_kit.schema import (
     outbox_tables as outbox_tables,
+)
+from suppli_service_kit.schema import (
     service_roles as service_roles,
+)
+from suppli_service_kit.schema import (
     tenant_isolation as tenant_isolation,
 )
 from suppli_service_kit.settings import ServiceSettings

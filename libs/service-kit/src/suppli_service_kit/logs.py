@@ -14,7 +14,17 @@ from opentelemetry import trace
 from suppli_service_kit.redaction import redact
 
 # Libraries that say at INFO what we count in metrics instead.
-_QUIET = ("aiokafka", "httpx", "httpcore", "uvicorn.access", "faststream", "alembic", "hvac", "urllib3", "asyncio")
+_QUIET = (
+    "aiokafka",
+    "httpx",
+    "httpcore",
+    "uvicorn.access",
+    "faststream",
+    "alembic",
+    "hvac",
+    "urllib3",
+    "asyncio",
+)
 
 EventDict = MutableMapping[str, Any]
 
@@ -37,7 +47,11 @@ def configure_logging(service: str, level: str = "INFO") -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

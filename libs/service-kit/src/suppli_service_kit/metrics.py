@@ -41,7 +41,9 @@ def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
     return Gauge(name, meaning, labels, registry=REGISTRY)
 
 
-def histogram(name: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = _SECONDS) -> Histogram:
+def histogram(
+    name: str, meaning: str, labels: Sequence[str] = (), buckets: Sequence[float] = _SECONDS
+) -> Histogram:
     """Define a distribution, by default of seconds."""
     _define(name, "histogram", labels, meaning)
     return Histogram(name, meaning, labels, registry=REGISTRY, buckets=buckets)
@@ -67,28 +69,46 @@ def _define(name: str, kind: str, labels: Sequence[str], meaning: str) -> None:
 
 # --- Kafka
 CONSUMED = counter("suppli_consumed_messages_total", "Messages whose effect is durable.", ["topic", "group"])
-BATCH_SECONDS = histogram("suppli_batch_seconds", "How long a batch took until its effect was durable.", ["group"])
-DEAD_LETTERS = counter("suppli_dead_letters_total", "Messages set aside because their data is wrong.", ["topic", "group"])
+BATCH_SECONDS = histogram(
+    "suppli_batch_seconds", "How long a batch took until its effect was durable.", ["group"]
+)
+DEAD_LETTERS = counter(
+    "suppli_dead_letters_total", "Messages set aside because their data is wrong.", ["topic", "group"]
+)
 CONSUMER_RETRIES = counter(
     "suppli_consumer_retries_total", "Batches put back after a transient failure.", ["group", "error"]
 )
 LOST_COMMITS = counter(
-    "suppli_lost_commits_total", "Offsets not committed because partitions moved; messages come again.", ["group"]
+    "suppli_lost_commits_total",
+    "Offsets not committed because partitions moved; messages come again.",
+    ["group"],
 )
-PUBLISHED = counter("suppli_published_messages_total", "Messages acknowledged by all in-sync replicas.", ["topic"])
-PUBLISH_FAILURES = counter("suppli_publish_failures_total", "Publish calls that were not acknowledged.", ["error"])
+PUBLISHED = counter(
+    "suppli_published_messages_total", "Messages acknowledged by all in-sync replicas.", ["topic"]
+)
+PUBLISH_FAILURES = counter(
+    "suppli_publish_failures_total", "Publish calls that were not acknowledged.", ["error"]
+)
 PRODUCER_RESTARTS = counter("suppli_producer_restarts_total", "Producers replaced after a failure.")
 LAG_NAME = "suppli_consumer_lag_messages"
 _define(LAG_NAME, "gauge", ["topic", "partition", "group"], "Messages of an assigned partition not yet done.")
 
 # --- Outbox
-OUTBOX_MESSAGES = gauge("suppli_outbox_messages", "Messages waiting in the outbox (seen by the active relay).")
+OUTBOX_MESSAGES = gauge(
+    "suppli_outbox_messages", "Messages waiting in the outbox (seen by the active relay)."
+)
 OUTBOX_AGE = gauge("suppli_outbox_oldest_seconds", "Age of the oldest waiting outbox row (s).")
-OUTBOX_ACTIVE = gauge("suppli_outbox_relay_active", "1 where this process's relay is the active one of its database.")
-OUTBOX_FAILURES = counter("suppli_outbox_failures_total", "Relay rounds that failed and were repeated.", ["error"])
+OUTBOX_ACTIVE = gauge(
+    "suppli_outbox_relay_active", "1 where this process's relay is the active one of its database."
+)
+OUTBOX_FAILURES = counter(
+    "suppli_outbox_failures_total", "Relay rounds that failed and were repeated.", ["error"]
+)
 
 # --- Outgoing calls
-HTTP_CALLS = counter("suppli_http_client_calls_total", "Outgoing HTTP calls, each attempt.", ["client", "status"])
+HTTP_CALLS = counter(
+    "suppli_http_client_calls_total", "Outgoing HTTP calls, each attempt.", ["client", "status"]
+)
 HTTP_SECONDS = histogram("suppli_http_client_seconds", "How long an outgoing attempt took.", ["client"])
 VAULT_CALLS = counter("suppli_vault_calls_total", "Calls to Vault.", ["operation", "outcome"])
 

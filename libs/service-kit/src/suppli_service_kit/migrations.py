@@ -42,7 +42,9 @@ async def migrate(package: str, url: str) -> str | None:
 
 
 def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)  # found, not imported: migrating needs none of the service's code
+    spec = importlib.util.find_spec(
+        package
+    )  # found, not imported: migrating needs none of the service's code
     for location in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(location) / "migrations"
         if (folder / "versions").is_dir():

@@ -74,7 +74,9 @@ def _parts(messages: Sequence[OutMessage]) -> list[list[OutMessage]]:
     parts: list[list[OutMessage]] = [[]]
     size = 0
     for message in messages:
-        length = len(message.key) + len(message.value or b"") + sum(len(n) + len(v) for n, v in message.headers)
+        length = (
+            len(message.key) + len(message.value or b"") + sum(len(n) + len(v) for n, v in message.headers)
+        )
         if parts[-1] and (len(parts[-1]) >= ROW_MESSAGES or size + length > ROW_BYTES):
             parts.append([])
             size = 0
@@ -126,7 +128,9 @@ class OutboxRelay:
             except (psycopg.Error, PublishFailed, OSError) as error:
                 metrics.OUTBOX_FAILURES.labels(type(error).__name__).inc()
                 seconds = self.backoff.next()
-                log.warning("outbox_relay_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 2))
+                log.warning(
+                    "outbox_relay_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 2)
+                )
                 await wait_or_stop(stop, seconds)
             finally:
                 self._set_active(active=False)

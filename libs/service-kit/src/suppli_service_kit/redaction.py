@@ -10,8 +10,7 @@ HIDDEN = "[hidden]"
 
 # A field whose name has one of these words hides its value, whatever it is.
 _SECRET_WORDS = frozenset(
-    "token tokens secret secrets authorization password passwd passphrase cookie cookies credential credentials"
-    " apikey jwt bearer pin cvv pan".split()
+    ["token", "tokens", "secret", "secrets", "authorization", "password", "passwd", "passphrase", "cookie", "cookies", "credential", "credentials", "apikey", "jwt", "bearer", "pin", "cvv", "pan"]
 )
 _SECRET_PHRASES = ("api_key", "private_key", "access_key", "signing_key", "secret_id", "dsn", "database_url")
 # Whole names only: "status_code" and "state" are ordinary elsewhere.
@@ -75,7 +74,8 @@ def redact(value: Any, depth: int = 0) -> Any:
         return "[too deep]"
     if isinstance(value, Mapping):
         return {
-            str(key): HIDDEN if _hides(str(key), item) else redact(item, depth + 1) for key, item in value.items()
+            str(key): HIDDEN if _hides(str(key), item) else redact(item, depth + 1)
+            for key, item in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [redact(item, depth + 1) for item in value]

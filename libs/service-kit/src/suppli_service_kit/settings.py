@@ -107,7 +107,9 @@ class ServiceSettings(BaseSettings):
     migration_url_file: Path | None = Field(None, description="File with the URL of the owner role.")
     relay_url: SecretStr | None = Field(None, description="Database URL of the outbox relay's role.")
     relay_url_file: Path | None = Field(None, description="File with the URL of the relay's role.")
-    database_pool: int = Field(5, ge=1, le=50, description="Most database connections of the application role.")
+    database_pool: int = Field(
+        5, ge=1, le=50, description="Most database connections of the application role."
+    )
     clock_offset_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("SUPPLI_CLOCK_OFFSET_FILE", "clock_offset_file"),

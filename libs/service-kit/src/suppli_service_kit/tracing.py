@@ -33,7 +33,8 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> TracerProvid
     from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
     provider = TracerProvider(
-        resource=Resource.create({SERVICE_NAME: service}), sampler=ParentBasedTraceIdRatio(settings.sample_ratio)
+        resource=Resource.create({SERVICE_NAME: service}),
+        sampler=ParentBasedTraceIdRatio(settings.sample_ratio),
     )
     if settings.endpoint is not None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

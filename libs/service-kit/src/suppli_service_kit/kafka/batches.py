@@ -83,7 +83,9 @@ class Streak:
     def bad(self, error: BaseException) -> None:
         """A message is bad; raises `TooManyBad` when that is no longer believable."""
         if self.length >= self._limit:
-            raise TooManyBad(f"{self.length} messages in a row were refused, last: {type(error).__name__}") from error
+            raise TooManyBad(
+                f"{self.length} messages in a row were refused, last: {type(error).__name__}"
+            ) from error
         self.length += 1
 
 
@@ -97,7 +99,9 @@ async def work_through(messages: Sequence[InMessage], handler: BatchHandler, str
     return outcome
 
 
-async def _attempt(messages: list[InMessage], handler: BatchHandler, streak: Streak, outcome: Outcome) -> None:
+async def _attempt(
+    messages: list[InMessage], handler: BatchHandler, streak: Streak, outcome: Outcome
+) -> None:
     if not messages:
         return
     try:

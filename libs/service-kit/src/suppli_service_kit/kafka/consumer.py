@@ -40,7 +40,9 @@ from suppli_service_kit.waiting import Backoff, wait_or_stop
 log = get_logger(__name__)
 
 COMMIT_SECONDS = 30.0  # aiokafka repeats a commit for ever while the broker is away
-HANDLER_SECONDS = 120.0  # well below max_poll_interval: a hanging handler is cancelled and its batch comes again
+HANDLER_SECONDS = (
+    120.0  # well below max_poll_interval: a hanging handler is cancelled and its batch comes again
+)
 MAX_POLL_INTERVAL_MS = 300_000
 STOP_SECONDS = 5.0  # how long a batch in work may finish when the process stops
 STALLED_SECONDS = 300.0  # lag without progress for so long is a stuck consumer
@@ -312,7 +314,11 @@ class Consumers:
         messages = [in_message(record) for record in records]
         links = (message.headers["traceparent"] for message in messages if "traceparent" in message.headers)
         with tracing.span(
-            "consume batch", links=links, kind=SpanKind.CONSUMER, group=subscription.group, messages=len(records)
+            "consume batch",
+            links=links,
+            kind=SpanKind.CONSUMER,
+            group=subscription.group,
+            messages=len(records),
         ):
             outcome = await work_through(messages, _bounded(subscription.handler), subscription.streak)
             ends, starts = frontier(records, outcome)
@@ -342,7 +348,10 @@ class Consumers:
         letters = [
             dead_letter(
                 message,
-                [(name, value or b"") for name, value in raw[message.topic, message.partition, message.offset].headers],
+                [
+                    (name, value or b"")
+                    for name, value in raw[message.topic, message.partition, message.offset].headers
+                ],
                 error,
                 group=subscription.group,
                 instance=self._instance_id or self._service,

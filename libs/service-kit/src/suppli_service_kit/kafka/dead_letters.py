@@ -24,7 +24,12 @@ def dead_letter_topic(topic: str, group: str) -> str:
 
 
 def dead_letter(
-    message: InMessage, raw_headers: Sequence[tuple[str, bytes]], error: BaseException, *, group: str, instance: str
+    message: InMessage,
+    raw_headers: Sequence[tuple[str, bytes]],
+    error: BaseException,
+    *,
+    group: str,
+    instance: str,
 ) -> OutMessage:
     """Return the dead letter of a message: its key, value and headers untouched, and what is wrong with it.
 
@@ -94,7 +99,10 @@ async def replay(
     """
     report = ReplayReport()
     consumer = AIOKafkaConsumer(
-        group_id=f"{group}.replay", enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)
+        group_id=f"{group}.replay",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **client_options(settings),
     )
     await consumer.start()
     try:

@@ -18,7 +18,9 @@ from suppli_service_kit.settings import KafkaSettings
 
 log = get_logger(__name__)
 
-STOP_SECONDS = 2.0  # how long a stopping producer may flush; an unacknowledged message is its caller's to send again
+STOP_SECONDS = (
+    2.0  # how long a stopping producer may flush; an unacknowledged message is its caller's to send again
+)
 MAX_MESSAGE_BYTES = 950_000  # Kafka's own limit is 1 MiB a batch, with headers and framing
 
 
@@ -35,7 +37,9 @@ def check_sizes(messages: Sequence[OutMessage]) -> None:
     for message in messages:
         size = len(message.key) + len(message.value or b"")
         if size > MAX_MESSAGE_BYTES:
-            raise MessageTooLarge(f"a message to {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} fit")
+            raise MessageTooLarge(
+                f"a message to {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} fit"
+            )
 
 
 class Producer:

@@ -1,0 +1,262 @@
+"""Secrets in Vault (KV version 2), by AppRole; renewed before the token ends, signed in again when it is refused.
+
+hvac is synchronous, so each call runs in a thread. No secret is ever part of an exception's text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from suppli_service_kit import metrics
+from suppli_service_kit.logs import get_logger
+from suppli_service_kit.settings import MissingSetting, VaultSettings, read_secret_file
+from suppli_service_kit.waiting import Backoff, wait_or_stop
+
+if TYPE_CHECKING:
+    import hvac
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+PARALLEL_CALLS = 8
+
+
+class VaultError(Exception):
+    """Root of what goes wrong with Vault."""
+
+
+class VaultUnavailable(VaultError):  # noqa: N818 - named for the fact, like its siblings
+    """Vault cannot be reached, is sealed or answers with an error of its own; try again later."""
+
+
+class VaultForbidden(VaultError):  # noqa: N818
+    """This service's policy does not allow that, or its AppRole login is refused."""
+
+
+class VaultConflict(VaultError):  # noqa: N818
+    """Check-and-set failed: somebody else has written since. Read again before deciding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One version of a secret.
+
+    Attributes:
+        data: the fields; never printed.
+        version: grows by one with every write; pass it as `cas` to write only if nobody else has.
+    """
+
+    data: dict[str, Any] = field(repr=False)
+    version: int
+
+
+class Vault:
+    """This process's access to its own secrets."""
+
+    def __init__(self, settings: VaultSettings) -> None:
+        """Prepare; nothing is connected before `start`."""
+        self._settings = settings
+        self._client: hvac.Client | None = None
+        self._ttl = 0.0
+        self._login_lock = asyncio.Lock()
+        self._slots = asyncio.Semaphore(PARALLEL_CALLS)
+        self._stop = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Sign in and keep the token alive. A Vault that is away is no error here: calls say so until it is back.
+
+        Raises:
+            MissingSetting: role id or secret id are not set or cannot be read.
+        """
+        self._credentials()
+        self._stop.clear()
+        try:
+            await self._login(None)
+        except VaultError as error:
+            log.warning("vault_not_signed_in", error=type(error).__name__)
+        self._renewing = asyncio.create_task(self._keep_alive(), name="vault renewal")
+
+    async def stop(self) -> None:
+        """End the renewal; the token dies with its time to live."""
+        self._stop.set()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+            self._renewing = None
+        client, self._client = self._client, None
+        if client is not None:
+            await asyncio.to_thread(client.adapter.close)
+
+    async def ping(self) -> None:
+        """Check that the token is accepted; raises `VaultError` when not."""
+        await self._call("lookup", lambda client: client.auth.token.lookup_self())
+
+    async def read(self, path: str) -> Secret | None:
+        """Return the newest version of the secret at `path` (below the mount), None where there is none.
+
+        Raises:
+            VaultUnavailable, VaultForbidden
+        """
+        import hvac.exceptions
+
+        def call(client: hvac.Client) -> Secret | None:
+            try:
+                answer = client.secrets.kv.v2.read_secret_version(
+                    path, mount_point=self._settings.mount, raise_on_deleted_version=True
+                )
+            except hvac.exceptions.InvalidPath:
+                return None
+            body = answer["data"]
+            return Secret(dict(body["data"]), int(body["metadata"]["version"]))
+
+        return await self._call("read", call)
+
+    async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
+        """Write a new version and return its number.
+
+        Args:
+            path: below the mount.
+            data: all fields; fields left out are gone in the new version.
+            cas: the version that this one replaces; 0 = there must be none yet; None = whatever is there.
+
+        Raises:
+            VaultConflict: `cas` is not the current version; nothing was written.
+            VaultUnavailable: not known whether it was written: read before writing again.
+            VaultForbidden
+        """
+        import hvac.exceptions
+
+        def call(client: hvac.Client) -> int:
+            try:
+                answer = client.secrets.kv.v2.create_or_update_secret(
+                    path, data, cas=cas, mount_point=self._settings.mount
+                )
+            except hvac.exceptions.InvalidRequest as error:
+                if "check-and-set" in str(error):
+                    raise VaultConflict(f"{path} is not at version {cas} any more") from None
+                raise
+            return int(answer["data"]["version"])
+
+        return await self._call("write", call)
+
+    async def destroy(self, path: str) -> None:
+        """Remove the secret with all its versions and its metadata; one that is not there is fine."""
+        await self._call(
+            "destroy",
+            lambda client: client.secrets.kv.v2.delete_metadata_and_all_versions(
+                path, mount_point=self._settings.mount
+            ),
+        )
+
+    async def _call(self, operation: str, call: Callable[[hvac.Client], T]) -> T:
+        """Run `call` in a thread; a refused token is replaced once. Translates what hvac raises."""
+        outcome = "error"
+        try:
+            client = self._client or await self._login(None)
+            try:
+                result = await self._in_thread(operation, call, client)
+            except VaultForbidden:
+                client = await self._login(client)
+                result = await self._in_thread(operation, call, client)
+            outcome = "ok"
+            return result
+        except VaultError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            metrics.VAULT_CALLS.labels(operation, outcome).inc()
+
+    async def _in_thread(self, operation: str, call: Callable[[hvac.Client], T], client: hvac.Client) -> T:
+        async with self._slots:
+            return await asyncio.to_thread(_translated, operation, call, client)
+
+    async def _login(self, refused: hvac.Client | None) -> hvac.Client:
+        """Sign in, once for all who find the same client missing or refused."""
+        async with self._login_lock:
+            if self._client is not None and self._client is not refused:
+                return self._client
+            client, self._ttl = await asyncio.to_thread(self._sign_in)
+            self._client = client
+            log.info("vault_signed_in", lease_seconds=self._ttl)
+            return client
+
+    def _sign_in(self) -> tuple[hvac.Client, float]:
+        import hvac
+
+        settings = self._settings
+        role_id, secret_id = self._credentials()
+        client = hvac.Client(
+            url=settings.url,
+            timeout=settings.timeout_seconds,
+            verify=True if settings.ca_file is None else str(settings.ca_file),
+            strict_http=True,
+        )
+        answer = _translated("login", lambda each: each.auth.approle.login(role_id, secret_id), client)
+        return client, float(answer["auth"]["lease_duration"])
+
+    def _credentials(self) -> tuple[str, str]:
+        settings = self._settings
+        if settings.role_id_file is None or settings.secret_id_file is None:
+            raise MissingSetting("set SUPPLI_VAULT_ROLE_ID_FILE and SUPPLI_VAULT_SECRET_ID_FILE")
+        return (
+            read_secret_file(settings.role_id_file, "vault role id"),
+            read_secret_file(settings.secret_id_file, "vault secret id"),
+        )
+
+    async def _keep_alive(self) -> None:
+        """Renew at half-life; sign in again where that is refused or gives no more than half of what it gave."""
+        backoff = Backoff(base=0.5, cap=15)
+        while not self._stop.is_set():
+            client = self._client
+            try:
+                if client is None:
+                    await self._login(None)
+                    continue
+                if await wait_or_stop(
+                    self._stop, max(0.5, self._ttl / 2) if not backoff.failures else backoff.next()
+                ):
+                    return
+                await self._renew(client)
+                backoff.reset()
+            except (VaultError, MissingSetting) as error:
+                seconds = backoff.next()
+                log.warning(
+                    "vault_renewal_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 1)
+                )
+                await wait_or_stop(self._stop, seconds)
+
+    async def _renew(self, client: hvac.Client) -> None:
+        try:
+            answer = await self._in_thread("renew", lambda each: each.auth.token.renew_self(), client)
+        except VaultForbidden:
+            await self._login(client)
+            return
+        granted = float(answer["auth"]["lease_duration"])
+        if granted < self._ttl / 2:  # its greatest age is near
+            await self._login(client)
+        elif granted > 0:
+            self._ttl = granted
+
+
+def _translated(operation: str, call: Callable[[hvac.Client], T], client: hvac.Client) -> T:
+    """Run `call`; raise our errors, without hvac's texts, which may repeat parts of a request."""
+    import hvac.exceptions
+    import requests
+
+    try:
+        return call(client)
+    except VaultError:
+        raise
+    except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized):
+        raise VaultForbidden(f"{operation}: Vault refuses (403)") from None
+    except hvac.exceptions.InvalidRequest:
+        # A login with wrong credentials is a 400; nothing else that we send is malformed.
+        if operation == "login":
+            raise VaultForbidden("login: the AppRole is refused (400)") from None
+        raise VaultError(f"{operation}: Vault calls the request invalid (400)") from None
+    except (hvac.exceptions.VaultError, requests.RequestException) as error:
+        raise VaultUnavailable(f"{operation}: {type(error).__name__}") from None
