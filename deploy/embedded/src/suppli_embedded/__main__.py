@@ -48,6 +48,7 @@ def up(folder: Folder = DEFAULT_STATE) -> None:
                 console.print(f"The servers did not start:\n{tail(log_path)}", markup=False)
                 raise typer.Exit(1)
             time.sleep(0.1)
+    run_apart(lambda: create_topics(attach(folder).kafka.bootstrap_servers))
     status(folder)
 
 
@@ -58,8 +59,7 @@ def serve(folder: Folder = DEFAULT_STATE) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
     try:
-        with EmbeddedRuntime(folder) as runtime:
-            run_apart(lambda: create_topics(runtime.kafka.bootstrap_servers))
+        with EmbeddedRuntime(folder):
             asked.wait()
     except EmbeddedError as error:
         console.print(str(error), markup=False)
@@ -77,6 +77,17 @@ def down(folder: Folder = DEFAULT_STATE) -> None:
     os.kill(process.pid, signal.SIGTERM)
     psutil.wait_procs([process], timeout=40)
     console.print("Stopped.")
+
+
+@app.command()
+def clean(folder: Folder = DEFAULT_STATE) -> None:
+    """Delete the data of stopped servers; downloaded jars stay."""
+    try:
+        EmbeddedRuntime(folder).remove()
+    except EmbeddedError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(1) from None
+    console.print("Removed.")
 
 
 @app.command()

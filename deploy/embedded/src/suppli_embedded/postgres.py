@@ -1,6 +1,5 @@
 """PostgreSQL 18: the server from a wheel, and a database with three roles per service."""
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -30,8 +29,8 @@ _BASE_SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
 }
-# An embedded cluster is thrown away, not recovered after a power cut. A killed server still loses nothing: what
-# was committed is in the kernel. Without `synchronous_commit` it would still wait in the server's own memory.
+# An embedded cluster is thrown away, not recovered after a power cut. A killed server still loses nothing:
+# what was committed is in the kernel. Without `synchronous_commit` it would wait in the server's own memory.
 _UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -263,9 +262,13 @@ class EmbeddedPostgres(PostgresServer):
             raise StartError(f"initdb failed with exit code {done.returncode}: {done.stderr.strip()}")
         fresh.rename(self._data)
 
-    def remove(self) -> None:
-        """Delete the cluster, also the part that lies outside the state folder."""
-        shutil.rmtree(self._home, ignore_errors=True)
+
+def remove_cluster(folder: Path) -> None:
+    """Delete a stopped server's folder, also the part that lies among the temporary files."""
+    outside = _outside(folder)
+    if outside.is_dir() and not outside.is_symlink() and outside.stat().st_uid == os.geteuid():
+        shutil.rmtree(outside, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unprivileged_user() -> dict[str, Any]:
@@ -283,16 +286,19 @@ def _server_folder(folder: Path) -> Path:
     folder.chmod(0o755)
     if traversable_by_others(folder):
         return folder
-    name = f"suppli-postgres-{sha256(str(folder).encode()).hexdigest()[:16]}"
-    outside = Path(tempfile.gettempdir()) / name
-    with contextlib.suppress(FileExistsError):
-        outside.mkdir(mode=0o755)
-    status = outside.lstat()
-    if outside.is_symlink() or status.st_uid != os.geteuid():
+    outside, marker = _outside(folder), folder / "cluster-folder"
+    if outside.is_symlink() or (outside.exists() and outside.stat().st_uid != os.geteuid()):
         raise EmbeddedError(f"{outside} belongs to somebody else: remove it and start again")
+    if not marker.exists():  # the state folder was deleted by hand, and the cluster's password with it
+        shutil.rmtree(outside, ignore_errors=True)
+    outside.mkdir(mode=0o755, exist_ok=True)
     outside.chmod(0o755)
-    (folder / "cluster-folder").write_text(str(outside))
+    marker.write_text(str(outside))
     return outside
+
+
+def _outside(folder: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"suppli-postgres-{sha256(str(folder).encode()).hexdigest()[:16]}"
 
 
 def _usable_binaries(home: Path, user: dict[str, Any]) -> Path:

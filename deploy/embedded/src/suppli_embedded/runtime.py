@@ -19,7 +19,7 @@ from suppli_embedded.errors import EmbeddedError
 from suppli_embedded.files import FolderLock, free_ports, read_json, write_private
 from suppli_embedded.kafka import EmbeddedKafka, KafkaServer
 from suppli_embedded.openbao import EmbeddedOpenBao, OpenBaoServer, VaultFolder
-from suppli_embedded.postgres import EmbeddedPostgres, PostgresServer, ServiceDatabase
+from suppli_embedded.postgres import EmbeddedPostgres, PostgresServer, ServiceDatabase, remove_cluster
 from suppli_embedded.processes import ProcessRecords, ServiceProcess
 
 DEFAULT_STATE = Path(".suppli")
@@ -80,7 +80,8 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         `durable` makes PostgreSQL flush to disk, for whoever means to keep the data over a power cut.
         """
         self.state_dir = state_dir.absolute()
-        self._cache = cache_dir or Path(os.environ.get("SUPPLI_CACHE") or self.state_dir / "cache")
+        cache = cache_dir or Path(os.environ.get("SUPPLI_CACHE") or self.state_dir / "cache")
+        self._cache = cache.absolute()
         self._durable, self._vault_folder = durable, vault_folder
         self._lock = FolderLock(self.state_dir)
         self._records = ProcessRecords(self.state_dir / "processes")
@@ -90,6 +91,7 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         self._services: list[ServiceProcess] = []
         self._opened = False
         self.timings: dict[str, float] = {}
+        self.versions: dict[str, str] = {}
         self.ended_leftovers: list[str] = []
 
     def __enter__(self) -> Self:
@@ -196,7 +198,7 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
         self._lock.acquire()
         try:
             self._records.end_leftovers()
-            EmbeddedPostgres(self.state_dir / "postgres", 0).remove()
+            remove_cluster(self.state_dir / "postgres")
             for part in self.state_dir.iterdir():
                 if part.is_dir() and part != self._cache:
                     shutil.rmtree(part, ignore_errors=True)
@@ -221,6 +223,7 @@ class EmbeddedRuntime(Servers, AbstractContextManager["EmbeddedRuntime"]):
                 began = time.monotonic()
                 start()
                 self.timings[name] = time.monotonic() - began
+                self.versions[name] = getattr(self, name).version()
                 self._started.add(name)
 
     def _write_state_file(self) -> None:

@@ -116,11 +116,12 @@ def embedded(
 
 
 @pytest.fixture
-def private_embedded(embedded_cache: Path) -> Iterator[EmbeddedRuntime]:
+def private_embedded(embedded_cache: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedRuntime]:
     """A runtime for this test alone, not started, which it may stop, kill and break."""
     folder = _temporary_folder()
     runtime = EmbeddedRuntime(folder, cache_dir=embedded_cache)
     yield runtime
+    pytestconfig.stash[_versions].update(runtime.versions)
     runtime.stop()
     runtime.remove()
     shutil.rmtree(folder, ignore_errors=True)

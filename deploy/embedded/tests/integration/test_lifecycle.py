@@ -1,6 +1,7 @@
 """Servers that are stopped, killed and crashed come back with everything that was promised to be kept."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -68,12 +69,18 @@ def test_postgres_starts_in_a_private_folder(tmp_path: Path, embedded_cache: Pat
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     runtime = EmbeddedRuntime(private / "state", cache_dir=embedded_cache)
+    folder = private / "state" / "postgres"
     try:
-        store(runtime.start_postgres().create_service_database("mapping").owner_url, "kept")
+        store(runtime.start_postgres().create_service_database("mapping").owner_url, "first")
+        marker = folder / "cluster-folder"
+        cluster = Path(marker.read_text()) if marker.exists() else folder / "data"
+        runtime.stop()
+        shutil.rmtree(private / "state")  # by hand, with the passwords of a cluster that may lie elsewhere
+        url = runtime.start_postgres().create_service_database("mapping").owner_url
+        store(url, "second")
+        assert stored(url) == ["second"]
     finally:
         runtime.stop()
-        outside = private / "state" / "postgres" / "cluster-folder"
-        cluster = Path(outside.read_text()) if outside.exists() else private / "state" / "postgres"
         runtime.remove()
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     assert not cluster.exists()
@@ -228,7 +235,9 @@ def test_up_status_down(tmp_path: Path, embedded_cache: Path) -> None:
         assert stat.S_IMODE(url.stat().st_mode) == 0o600
         assert Path(values["SUPPLI_VAULT_ROLE_ID_FILE"]).read_text()
     finally:
+        assert "in use by process" in run("clean").stdout
         assert run("down").stdout.strip() == "Stopped."
+        assert run("clean").stdout.strip() == "Removed."
     assert run("status").returncode == 3
 
 
