@@ -35,7 +35,7 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
 setup: $(VENV)/.development ## install everything into .venv (demo and test do it by themselves)
 
 demo: $(VENV)/.runtime ## the whole system on this machine: connect, sync, map, show (SALES=file.csv for a real export)
-	@$(BIN)/python -m suppli_embedded demo $(if $(SALES),--sales "$(SALES)")
+	@$(BIN)/python -m suppli_demo $(if $(SALES),--sales "$(SALES)")
 
 test: $(VENV)/.development ## every test, against real servers
 	@$(BIN)/python -m pytest $(ARGS)

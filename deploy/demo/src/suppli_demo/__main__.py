@@ -1,0 +1,96 @@
+"""`python -m suppli_demo`: what `make demo` runs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from suppli_embedded.errors import EmbeddedError
+
+from suppli_demo.consumer import snippet
+from suppli_demo.system import System
+from suppli_demo.tour import TENANT, Result, Tour, print_result
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def demo(
+    sales: Annotated[Path | None, typer.Option(help='A Square "Items detail" export to load.')] = None,
+    timezone: Annotated[str | None, typer.Option(help="The shop's IANA time zone.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where all state is kept.")] = Path(".suppli/demo"),
+    stay: Annotated[bool | None, typer.Option(help="Stay up afterwards (default: with a terminal).")] = None,
+) -> None:
+    """Start the whole system, connect a shop, import, map, and show what came out."""
+    console = Console(highlight=False, soft_wrap=True)
+    if sales is not None and not sales.is_file():
+        console.print(f"There is no file {sales}.")
+        raise typer.Exit(2)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is stopped on the way out
+    began = time.monotonic()
+    system = System(folder, cache=Path(".suppli/cache"), say=console.print)
+    try:
+        with system:
+            result = Tour(system, console, sales=sales, timezone=timezone, began=began).run()
+            print_result(console, result)
+            _print_timings(console, system, result, began)
+            _print_next(console, system, result)
+            if result.differences:
+                raise typer.Exit(1)
+            if stay or (stay is None and sys.stdin.isatty() and sys.stdout.isatty()):
+                console.print("\nEverything stays up until Ctrl-C.")
+                threading.Event().wait()
+    except EmbeddedError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("Stopped; start again with `make demo`.")
+
+
+def _print_timings(console: Console, system: System, result: Result, began: float) -> None:
+    download = system.timings["download"]
+    tour = time.monotonic() - began - download
+    console.print(
+        f"First mapped sale on Kafka after {result.first_mapped_s - download:.1f} s "
+        f"(of which {system.timings['start']:.1f} s for servers and services), whole tour {tour:.1f} s; "
+        f"time spent downloading, apart: {download:.1f} s."
+    )
+    console.print(f"{result.product_events:,} product sales are on Kafka.")
+
+
+def _print_next(console: Console, system: System, result: Result) -> None:
+    token = system.folder / "token"
+    signed = f'curl -s -H "Authorization: Bearer $(cat {token})" -H "Suppli-Tenant: {TENANT}"'
+    url, connection = system.gateway_url, result.connection
+    lines = (
+        ("list connections", f"{signed} {url}/v1/connections"),
+        ("sync now", f'{signed} -X POST -H "Idempotency-Key: try-1" {url}/v1/connections/{connection}/sync'),
+        ("history", f"{signed} {url}/v1/connections/{connection}/runs"),
+        ("what is not mapped", f'{signed} "{url}/v1/items?state=unmapped&connection_id={connection}"'),
+        (
+            "map one of them",
+            f"{signed} -X PUT -H 'Content-Type: application/json' "
+            f"""-d '{{"state": "mapped", "targets": [{{"product_id": "product-001"}}]}}' """
+            f"{url}/v1/items/ITEM_ID/mapping",
+        ),
+    )
+    console.print("\nTo try, signed in as the owner:")
+    for name, line in lines:
+        console.print(f"# {name}\n{line}", markup=False)
+    consumer = system.folder / "consume.py"
+    consumer.write_text(snippet())
+    console.print(
+        f"\nProduct sales as another service sees them (ten lines, {consumer}):\n"
+        f"{sys.executable} {consumer} {system.runtime.kafka.bootstrap_servers}",
+        markup=False,
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,77 @@
+"""Reading product sales: the ten-line consumer of the contracts' README, and what the demo and tests need."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer
+from suppli_contracts import codec
+from suppli_contracts.events import ProductSaleRecorded
+from suppli_contracts.topics import SALES_PRODUCTS
+
+README = Path(__file__).resolve().parents[4] / "libs" / "contracts" / "README.md"
+_MARK = "<!-- snippet: consume -->\n```python\n"
+
+
+def snippet() -> str:
+    """Return the consumer of product sales from the contracts' README."""
+    _, found, rest = README.read_text(encoding="utf-8").partition(_MARK)
+    if not found:
+        raise RuntimeError(f"{README} has no consumer snippet")
+    return rest.partition("```")[0]
+
+
+async def product_sales(bootstrap_servers: str, connection: UUID) -> list[tuple[str, ProductSaleRecorded]]:
+    """Return every product sale of a connection that is on Kafka now, with its event id, as written."""
+    found: list[tuple[str, ProductSaleRecorded]] = []
+    async with AIOKafkaConsumer(
+        SALES_PRODUCTS, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        left = await consumer.end_offsets(consumer.assignment())
+        while left:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    sale = codec.decode_as(ProductSaleRecorded, record.value)
+                    if sale.connection_id == connection:
+                        found.append((dict(record.headers)["ce_id"].decode(), sale))
+            left = {part: end for part, end in left.items() if await consumer.position(part) < end}
+    return found
+
+
+class FirstSale:
+    """Notes when the first product sale from now on arrives on Kafka."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._arrived = threading.Event()
+        self._at = 0.0
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(bootstrap_servers,), daemon=True)
+        self._thread.start()
+        self._ready.wait(30)
+
+    def wait(self, seconds: float) -> float:
+        """Return the monotonic instant of its arrival.
+
+        Raises:
+            TimeoutError: none arrived in time.
+        """
+        if not self._arrived.wait(seconds):
+            raise TimeoutError(f"no product sale arrived in {seconds:.0f} s")
+        return self._at
+
+    def _watch(self, bootstrap_servers: str) -> None:
+        asyncio.run(self._first(bootstrap_servers))
+
+    async def _first(self, bootstrap_servers: str) -> None:
+        async with AIOKafkaConsumer(SALES_PRODUCTS, bootstrap_servers=bootstrap_servers) as consumer:
+            await consumer.seek_to_end()
+            for partition in consumer.assignment():  # where "now" is, before anybody maps
+                await consumer.position(partition)
+            self._ready.set()
+            await consumer.getone()
+            self._at = time.monotonic()
+            self._arrived.set()

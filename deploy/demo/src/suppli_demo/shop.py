@@ -1,0 +1,184 @@
+"""What a person does through the public API: connect, choose, start, sync, map, look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+class Refused(Exception):  # noqa: N818 - the API's own word
+    """The API answered with a problem."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(
+            f"{answer.request.method} {answer.request.url.path} -> {answer.status_code}: {answer.text}"
+        )
+        self.status = answer.status_code
+        body = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        self.type: str = str(body.get("type", "")).rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """An external location, the Suppli location it is tied to, and how its day is told."""
+
+    external: str
+    suppli: str
+    timezone: str
+    day_cutoff: str = "00:00"
+
+
+class Shop:
+    """One signed-in person of one tenant, in one browser (cookies are kept)."""
+
+    def __init__(self, gateway_url: str, token: str, tenant: UUID) -> None:
+        self.tenant = tenant
+        self.client = httpx.Client(
+            base_url=gateway_url,
+            headers={"Authorization": f"Bearer {token}", "Suppli-Tenant": str(tenant)},
+            timeout=30,
+        )
+
+    def call(self, method: str, path: str, **arguments: Any) -> Json:
+        """Call the API and return the JSON answer.
+
+        Raises:
+            Refused: the answer is a problem.
+        """
+        headers = {"Idempotency-Key": str(uuid4())} if method == "POST" else {}
+        answer = self.client.request(
+            method, path, headers=headers | arguments.pop("headers", {}), **arguments
+        )
+        if answer.is_error:
+            raise Refused(answer)
+        body: Json = answer.json() if answer.content else {}
+        return body
+
+    def pages(self, path: str, **params: Any) -> Iterator[Json]:
+        """Walk a list through its cursors."""
+        cursor: str | None = None
+        while True:
+            page = self.call(
+                "GET", path, params={**params, "limit": 200, **({"cursor": cursor} if cursor else {})}
+            )
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    # --- connecting ---------------------------------------------------------------------------
+
+    def begin(self, provider: str = "square", environment: str = "sandbox") -> Json:
+        """Start a connection; the answer has the provider's consent page."""
+        return self.call("POST", "/v1/connections", json={"provider": provider, "environment": environment})
+
+    def consent(self, authorize_url: str, merchant: str, *, allow: bool = True) -> httpx.Response:
+        """Press Allow (or Deny) on the provider's page as `merchant` and follow the redirect back to us."""
+        page = httpx.URL(authorize_url)
+        choice = {"auto": "allow" if allow else "deny", "merchant": merchant}
+        back = httpx.get(page, params={**page.params, **choice}, timeout=30)
+        return self.client.get(back.headers["location"], headers={"Authorization": ""})
+
+    def connect(self, merchant: str) -> Json:
+        """Connect an account by the real redirects; return the connection and whether it was revived."""
+        answer = self.consent(self.begin()["authorize_url"], merchant)
+        if answer.is_error:
+            raise Refused(answer)
+        body: Json = answer.json()
+        return body
+
+    def tie(self, connection: str, ties: list[Tie], *, schedule: Json | None = None) -> Json:
+        """Choose locations, tie them to Suppli's, and confirm zone and cut-off."""
+        body: Json = {
+            "locations": [
+                {
+                    "location_id": tie.external,
+                    "chosen": True,
+                    "suppli_location_id": tie.suppli,
+                    "timezone": tie.timezone,
+                    "day_cutoff": tie.day_cutoff,
+                }
+                for tie in ties
+            ]
+        }
+        return self.call(
+            "PATCH", f"/v1/connections/{connection}", json=body | ({"schedule": schedule} if schedule else {})
+        )
+
+    def start(self, connection: str, start_date: date, schedule: Json | None = None) -> Json:
+        """Confirm the start date and begin the first import."""
+        body = {"start_date": start_date.isoformat(), "schedule": schedule or {"kind": "manual"}}
+        return self.call("POST", f"/v1/connections/{connection}/start", json=body)
+
+    def sync(self, connection: str) -> Json:
+        """Sync now."""
+        return self.call("POST", f"/v1/connections/{connection}/sync")
+
+    def runs(self, connection: str) -> list[Json]:
+        """Return the runs, newest first."""
+        return list(self.pages(f"/v1/connections/{connection}/runs"))
+
+    def days(self, connection: str) -> list[Json]:
+        """Return where each business day's money went."""
+        days: list[Json] = self.call("GET", f"/v1/connections/{connection}/days")["items"]
+        return days
+
+    def wait_for_runs(self, connection: str, *, at_least: int = 1, seconds: float = 60) -> list[Json]:
+        """Return the runs once there are `at_least` and none is queued or running."""
+
+        def settled() -> list[Json] | None:
+            runs = self.runs(connection)
+            busy = [run for run in runs if run["state"] in {"queued", "running"}]
+            return runs if len(runs) >= at_least and not busy else None
+
+        return wait_for(settled, f"the runs of connection {connection}", seconds)
+
+    # --- mapping ------------------------------------------------------------------------------
+
+    def items(self, connection: str, state: str | None = None) -> list[Json]:
+        """Return the external items, those of one state where given."""
+        params = {"connection_id": connection} | ({"state": state} if state else {})
+        return list(self.pages("/v1/items", **params))
+
+    def map(self, item: str, product: str, *, factor: str = "1", from_date: date | None = None) -> Json:
+        """Say which product an item is."""
+        body: Json = {"state": "mapped", "targets": [{"product_id": product, "factor": factor}]}
+        if from_date:
+            body["from_date"] = from_date.isoformat()
+        return self.call("PUT", f"/v1/items/{item}/mapping", json=body)
+
+    def ignore(self, item: str) -> Json:
+        """Say that an item is none of Suppli's business."""
+        return self.call("PUT", f"/v1/items/{item}/mapping", json={"state": "ignored"})
+
+    def import_products(self, products: list[Json]) -> Json:
+        """Import products: id, name, sku, barcode, unit."""
+        return self.call("POST", "/v1/products/import", json={"products": products})
+
+    def put_location(self, location: str, name: str, timezone: str, *, restock_unknown: bool = False) -> Json:
+        """Create or change a Suppli location."""
+        body = {"name": name, "timezone": timezone, "restock_unknown": restock_unknown}
+        return self.call("PUT", f"/v1/locations/{location}", json=body)
+
+
+def wait_for(probe: Callable[[], T | None], what: str, seconds: float = 30) -> T:
+    """Return the first result of `probe` that is not None.
+
+    Raises:
+        TimeoutError: there was none in time; says what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (result := probe()) is not None:
+            return result
+        time.sleep(0.1)
+    raise TimeoutError(f"waited {seconds:.0f} s for {what}")

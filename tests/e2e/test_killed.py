@@ -1,0 +1,55 @@
+"""A shop would lose or double sales if a process that dies in the middle of a sync took its work with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from suppli_demo.shop import wait_for
+from suppli_sandbox.client import FaultSpec
+
+from tests.e2e.conftest import World, generate
+
+ORDERS = 5_000
+
+
+@pytest.mark.timeout(300)
+def test_killing_connector_mapping_and_scheduler_in_a_sync_of_5000_orders_loses_and_doubles_nothing(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(orders=150)
+    connection = world.connect()
+    wait_for(lambda: world.shop.items(connection, "unmapped") or None, "items to map")
+    world.map_everything(connection)
+    world.settle(connection)
+
+    generate(world.system, world.merchant, ORDERS, seed=2)
+    slow = FaultSpec(kind="slow", operation="SearchOrders", times=None, delay_seconds=0.7)
+    world.system.control.set_faults(world.merchant, slow)
+    run_id = world.shop.sync(connection)["run_id"]
+    for service in ("connector-square", "mapping", "sync-scheduler"):
+        seen = published(world, run_id)
+        wait_for(
+            lambda seen=seen: published(world, run_id) > seen or None, f"progress before killing {service}"
+        )
+        assert published(world, run_id) < ORDERS, f"the sync was over before {service} was killed"
+        world.system.kill(service)
+        world.system.restart(service)
+    world.system.control.clear_faults(world.merchant)
+
+    wait_for(lambda: ended(world, run_id), "the end of the sync", 120)
+    assert world.shop.call("GET", f"/v1/runs/{run_id}")["state"] == "succeeded"
+    world.map_everything(connection)
+    world.settle(connection, 120)
+    assert len(world.truth()) > ORDERS
+    assert world.system.dead_letters() == 0
+
+
+def published(world: World, run_id: str) -> int:
+    """Return how many orders a run has published so far."""
+    return int(world.shop.call("GET", f"/v1/runs/{run_id}")["counts"]["orders_published"])
+
+
+def ended(world: World, run_id: str) -> bool | None:
+    """Return True once a run has ended."""
+    return world.shop.call("GET", f"/v1/runs/{run_id}")["state"] not in {"queued", "running"} or None
