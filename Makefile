@@ -66,5 +66,6 @@ lock: $(BIN)/uv ## resolve requirements*.in again into the lock files
 	    --no-emit-find-links --no-annotate --no-header $$name.in -o $$name.lock || exit 1; done
 
 clean: ## remove the environment and all state (stops a running demo first)
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m suppli_embedded down 2>/dev/null || true; fi
+	@if [ -x $(BIN)/python ]; then for folder in .suppli .suppli/demo; do \
+	  if [ -d $$folder ]; then $(BIN)/python -m suppli_embedded clean --dir $$folder || true; fi; done; fi
 	@rm -rf $(VENV) .suppli .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

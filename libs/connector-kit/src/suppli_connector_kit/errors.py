@@ -27,13 +27,13 @@ class NetworkError(ProviderError):
     error_class = ErrorClass.NETWORK
 
 
-class RateLimited(ProviderError):  # noqa: N818 - named for the fact
+class RateLimited(ProviderError):
     """The provider asked us to slow down, beyond what retries within the call cover."""
 
     error_class = ErrorClass.RATE_LIMITED
 
 
-class ProviderUnavailable(ProviderError):  # noqa: N818
+class ProviderUnavailable(ProviderError):
     """The provider answered that it is broken (5xx), or with something that is not its API."""
 
     error_class = ErrorClass.PROVIDER_UNAVAILABLE
@@ -45,29 +45,29 @@ class AuthError(ProviderError):
     error_class = ErrorClass.AUTH
 
 
-class MissingScope(AuthError):  # noqa: N818
+class MissingScope(AuthError):
     """The account's owner did not grant, or took back, a permission that is needed."""
 
 
-class CodeRefused(ProviderError):  # noqa: N818
+class CodeRefused(ProviderError):
     """The authorization code is wrong, was used already, or is too old."""
 
     error_class = ErrorClass.AUTH
 
 
-class CursorExpired(ProviderError):  # noqa: N818
+class CursorExpired(ProviderError):
     """A page's cursor is no longer accepted: the walk starts again at the last instant seen."""
 
     error_class = ErrorClass.PROVIDER_UNAVAILABLE
 
 
-class ProviderRefused(ProviderError):  # noqa: N818
+class ProviderRefused(ProviderError):
     """The provider says that our request is wrong (4xx): trying again would not help."""
 
     error_class = ErrorClass.BAD_DATA
 
 
-class OrderNotUnderstood(Exception):  # noqa: N818
+class OrderNotUnderstood(Exception):
     """One order is beyond this normaliser; it is set aside and the rest goes on.
 
     Attributes:

@@ -5,7 +5,7 @@ class ContractError(Exception):
     """Root of everything this package raises."""
 
 
-class BadEnvelope(ContractError):  # noqa: N818 - named for the fact, like its siblings
+class BadEnvelope(ContractError):
     """The CloudEvents headers are missing or malformed.
 
     Attributes:
@@ -17,7 +17,7 @@ class BadEnvelope(ContractError):  # noqa: N818 - named for the fact, like its s
         self.header = header
 
 
-class UnknownEvent(ContractError):  # noqa: N818
+class UnknownEvent(ContractError):
     """The `ce_type` names no event of this version of the contracts."""
 
     def __init__(self, event_type: str) -> None:
@@ -25,7 +25,7 @@ class UnknownEvent(ContractError):  # noqa: N818
         self.event_type = event_type
 
 
-class BadEvent(ContractError):  # noqa: N818
+class BadEvent(ContractError):
     """The body is not what its type promises.
 
     Attributes:
