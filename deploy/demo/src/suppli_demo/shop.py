@@ -15,7 +15,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - the API's own word
+class Refused(Exception):
     """The API answered with a problem."""
 
     def __init__(self, answer: httpx.Response) -> None:

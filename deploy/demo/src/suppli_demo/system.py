@@ -20,10 +20,13 @@ from suppli_embedded.files import free_ports, tail
 from suppli_embedded.processes import ServiceProcess
 from suppli_embedded.runtime import EmbeddedRuntime
 from suppli_embedded.topics import create_topics
-from suppli_sandbox.client import IssuerProcess, SandboxControl, SandboxProcess
+from suppli_sandbox.client import SandboxControl, SandboxProcess
+
+from suppli_demo.issuer import IssuerProcess
 
 Say = Callable[[str], None]
 
+CLIENT_ID = "sandbox-sq0idb-suppli"
 CLIENT_SECRET = "sandbox-sq0csb-secret"  # noqa: S105 - the sandbox's own default, worth nothing elsewhere
 
 
@@ -97,9 +100,7 @@ class System:
             sandbox.result()
         self.timings["download"] = self.runtime.timings.get("download", 0.0)
         self._say("PostgreSQL, Kafka and OpenBao are up.")
-        self.runtime.openbao.write_app(
-            "square", {"client_id": self.sandbox.client_id, "client_secret": CLIENT_SECRET}
-        )
+        self.runtime.openbao.write_app("square", {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
         self.clock_file.write_text("0")
         environments = {part.name: self._environment(part.name) for part in SERVICES}
         with ThreadPoolExecutor(len(SERVICES) + 1) as pool:

@@ -84,10 +84,10 @@ class Tour:
                 locations=(LocationSpec(id=LOCATION, name="Harbour Street", timezone=zone),),
             )
         )
-        loaded = self.system.control.load_csv(MERCHANT, path)
+        loaded = self.system.control.load_csv(MERCHANT, str(path.absolute()))
         self.zone = zone
-        self.console.print(f"The sandbox has {loaded.orders:,} orders of {path.name}.")
-        return path, loaded.first_at.date() - timedelta(days=1)
+        self.console.print(f"The sandbox has {loaded['orders']:,} orders of {path.name}.")
+        return path, datetime.fromisoformat(loaded["first_at"]).date() - timedelta(days=1)
 
     def _sign_in(self) -> Shop:
         token = self.system.issuer.token(subject="owner@harbour.example", tenants=[TENANT], role="admin")
