@@ -18,7 +18,7 @@ log = get_logger(__name__)
 LOCK_ID = crc32(b"suppli migrations")
 
 
-class NoMigrations(Exception):  # noqa: N818 - named for the fact
+class NoMigrations(Exception):
     """The package has no folder `migrations/versions`."""
 
 

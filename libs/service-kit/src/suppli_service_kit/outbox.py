@@ -75,7 +75,7 @@ def _parts(messages: Sequence[OutMessage]) -> list[list[OutMessage]]:
     size = 0
     for message in messages:
         length = (
-            len(message.key) + len(message.value or b"") + sum(len(n) + len(v) for n, v in message.headers)
+            len(message.key or b"") + len(message.value or b"") + sum(len(n) + len(v) for n, v in message.headers)
         )
         if parts[-1] and (len(parts[-1]) >= ROW_MESSAGES or size + length > ROW_BYTES):
             parts.append([])

@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word
+class Problem(Exception):
     """An answer other than success.
 
     Attributes:

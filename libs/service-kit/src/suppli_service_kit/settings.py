@@ -18,7 +18,7 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
-class MissingSetting(Exception):  # noqa: N818 - named for the fact
+class MissingSetting(Exception):
     """Something that this process was asked to do needs a setting that is not there."""
 
 

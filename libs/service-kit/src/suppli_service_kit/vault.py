@@ -28,15 +28,15 @@ class VaultError(Exception):
     """Root of what goes wrong with Vault."""
 
 
-class VaultUnavailable(VaultError):  # noqa: N818 - named for the fact, like its siblings
+class VaultUnavailable(VaultError):
     """Vault cannot be reached, is sealed or answers with an error of its own; try again later."""
 
 
-class VaultForbidden(VaultError):  # noqa: N818
+class VaultForbidden(VaultError):
     """This service's policy does not allow that, or its AppRole login is refused."""
 
 
-class VaultConflict(VaultError):  # noqa: N818
+class VaultConflict(VaultError):
     """Check-and-set failed: somebody else has written since. Read again before deciding."""
 
 

@@ -22,7 +22,7 @@ BatchHandler = Callable[[Sequence[InMessage]], Awaitable[None]]
 MAX_CONSECUTIVE_BAD = 50
 
 
-class BadMessage(Exception):  # noqa: N818 - named for the fact
+class BadMessage(Exception):
     """The data of a message is wrong for good; trying again will not help.
 
     Attributes:
@@ -36,7 +36,7 @@ class BadMessage(Exception):  # noqa: N818 - named for the fact
         self.field = field
 
 
-class TooManyBad(Exception):  # noqa: N818
+class TooManyBad(Exception):
     """So many messages in a row are refused that the code is to be suspected, not the data."""
 
 

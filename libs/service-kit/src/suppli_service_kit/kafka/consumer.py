@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -47,7 +47,7 @@ MAX_POLL_INTERVAL_MS = 300_000
 STOP_SECONDS = 5.0  # how long a batch in work may finish when the process stops
 STALLED_SECONDS = 300.0  # lag without progress for so long is a stuck consumer
 
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 Offsets = dict[TopicPartition, int]
 
 
@@ -79,6 +79,7 @@ class _DrainOnRevoke(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._subscription.progressed_at = time.monotonic()
+        log.info("partitions_assigned", group=self._subscription.group, count=len(set(assigned)))
 
 
 @dataclass(eq=False)
@@ -254,7 +255,7 @@ class Consumers:
             allow_auto_create_topics=False,
             graceful_timeout=STOP_SECONDS,
             codec=_RawCodec(),
-            logger=logging.getLogger("faststream"),
+            logger=_framework_logger(),
             log_level=logging.DEBUG,
         )
 
@@ -342,25 +343,28 @@ class Consumers:
     async def _set_aside(
         self, subscription: Subscription, records: Sequence[Record], outcome: Outcome, ends: Offsets
     ) -> None:
-        if not outcome.bad:
-            return
-        raw = {(record.topic, record.partition, record.offset): record for record in records}
-        letters = [
-            dead_letter(
-                message,
-                [
-                    (name, value or b"")
-                    for name, value in raw[message.topic, message.partition, message.offset].headers
-                ],
-                error,
-                group=subscription.group,
-                instance=self._instance_id or self._service,
-            )
+        aside = [
+            (message, error)
             for message, error in outcome.bad
             if message.offset < ends.get(TopicPartition(message.topic, message.partition), 0)
         ]
-        await self._producer.deliver(letters)
-        for (message, error), _ in zip(outcome.bad, letters, strict=False):
+        if not aside:
+            return
+        raw = {(record.topic, record.partition, record.offset): record.headers for record in records}
+        instance = self._instance_id or self._service
+        await self._producer.deliver(
+            [
+                dead_letter(
+                    message,
+                    raw[message.topic, message.partition, message.offset],
+                    error,
+                    group=subscription.group,
+                    instance=instance,
+                )
+                for message, error in aside
+            ]
+        )
+        for message, error in aside:
             metrics.DEAD_LETTERS.labels(message.topic, subscription.group).inc()
             log.warning(
                 "message_set_aside",
@@ -394,6 +398,13 @@ class Consumers:
         for subscription in self.subscriptions:
             subscription.subscriber = None
             subscription.done.clear()
+
+
+def _framework_logger() -> logging.Logger:
+    """Return a logger for FastStream: its errors matter, its word on every message and start does not."""
+    logger = logging.getLogger("suppli_service_kit.faststream")
+    logger.setLevel(logging.ERROR)
+    return logger
 
 
 async def _stop_within(broker: KafkaBroker, seconds: float) -> None:

@@ -55,7 +55,7 @@ def dead_letter(
     errors: tuple[Header, ...] = tuple((PREFIX + name, text.encode()) for name, text in said)
     return OutMessage(
         topic=dead_letter_topic(message.topic, group),
-        key=b"" if message.key is None else message.key,
+        key=message.key,
         value=message.value,
         headers=(*raw_headers, *errors),
     )

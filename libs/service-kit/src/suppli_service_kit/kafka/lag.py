@@ -32,8 +32,8 @@ class LagCollector(Collector):
             metrics.REGISTRY.unregister(self)
 
     def describe(self) -> Iterator[Metric]:
-        """Name the metric without asking the consumers."""
-        yield self._family()
+        """Name nothing: one process may have several sets of consumers, each with its own collector."""
+        return iter(())
 
     def collect(self) -> Iterator[Metric]:
         """Return the lag of every assigned partition."""

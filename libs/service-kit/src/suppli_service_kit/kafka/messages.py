@@ -15,13 +15,13 @@ class OutMessage:
 
     Attributes:
         topic: where to.
-        key: what keeps its order; decides the partition.
+        key: what keeps its order; decides the partition. None only for a dead letter whose message had none.
         value: the body; None is a tombstone, which deletes the key from a compacted topic.
         headers: in order, e.g. those of `Envelope.headers()`.
     """
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...] = ()
 

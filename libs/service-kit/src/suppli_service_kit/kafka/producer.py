@@ -24,18 +24,18 @@ STOP_SECONDS = (
 MAX_MESSAGE_BYTES = 950_000  # Kafka's own limit is 1 MiB a batch, with headers and framing
 
 
-class PublishFailed(Exception):  # noqa: N818 - named for the fact
+class PublishFailed(Exception):
     """Not every message was acknowledged: none, some or all of them may be in Kafka. Send all of them again."""
 
 
-class MessageTooLarge(Exception):  # noqa: N818
+class MessageTooLarge(Exception):
     """A message does not fit; sending it again will not help."""
 
 
 def check_sizes(messages: Sequence[OutMessage]) -> None:
     """Raise `MessageTooLarge` when a message is larger than `MAX_MESSAGE_BYTES`."""
     for message in messages:
-        size = len(message.key) + len(message.value or b"")
+        size = len(message.key or b"") + len(message.value or b"")
         if size > MAX_MESSAGE_BYTES:
             raise MessageTooLarge(
                 f"a message to {message.topic} has {size} bytes, at most {MAX_MESSAGE_BYTES} fit"
@@ -156,10 +156,9 @@ async def _send_all(client: AIOKafkaProducer, messages: Sequence[OutMessage]) ->
     failure: BaseException | None = None
     acknowledgements: list[asyncio.Future[Any]] = []
     try:
-        for message in messages:
-            acknowledgements.append(
-                await client.send(message.topic, message.value, message.key, headers=message.headers)
-            )
+        for each in messages:
+            sent = await client.send(each.topic, each.value, each.key, headers=list(each.headers))
+            acknowledgements.append(sent)  # noqa: PERF401 - kept while sending, so that none goes unlooked-at
         for acknowledgement in acknowledgements:
             try:
                 await acknowledgement
