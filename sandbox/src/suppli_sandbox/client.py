@@ -110,6 +110,31 @@ class SandboxControl:
         """Create or replace one order; without `updated_at` it is of now."""
         return self._call("PUT", f"/merchants/{merchant_id}/orders/{order_id}", Json, order)
 
+    def patch_order(self, merchant_id: str, order_id: str, change: Json) -> Json:
+        """Merge top-level fields into an order (null removes one); `updated_at` becomes now."""
+        return self._call("PATCH", f"/merchants/{merchant_id}/orders/{order_id}", Json, change)
+
+    def refund_order(self, merchant_id: str, order_id: str, spec: RefundSpec | None = None) -> Json:
+        """Return goods or an amount; gives the new return order."""
+        path = f"/merchants/{merchant_id}/orders/{order_id}/refund"
+        return self._call("POST", path, Json, spec or RefundSpec())
+
+    def void_order(self, merchant_id: str, order_id: str) -> Json:
+        """Cancel an order, as a void before payment does."""
+        return self._call("POST", f"/merchants/{merchant_id}/orders/{order_id}/void", Json)
+
+    def close_order(self, merchant_id: str, order_id: str) -> Json:
+        """Pay and complete an order."""
+        return self._call("POST", f"/merchants/{merchant_id}/orders/{order_id}/close", Json)
+
+    def remove_line(self, merchant_id: str, order_id: str, uid: str) -> Json:
+        """Take a line out of an order; totals follow."""
+        return self._call("DELETE", f"/merchants/{merchant_id}/orders/{order_id}/lines/{uid}", Json)
+
+    def generate_orders(self, merchant_id: str, spec: GenerateSpec) -> Json:
+        """Generate orders (and a catalog when there is none); return their count and the seconds it took."""
+        return self._call("POST", f"/merchants/{merchant_id}/orders/generate", Json, spec)
+
     def delete_order(self, merchant_id: str, order_id: str) -> None:
         """Make an order vanish."""
         self._call("DELETE", f"/merchants/{merchant_id}/orders/{order_id}", Json)
@@ -222,6 +247,12 @@ class AsyncSandboxControl:
     order = _in_thread(SandboxControl.order)
     put_orders = _in_thread(SandboxControl.put_orders)
     put_order = _in_thread(SandboxControl.put_order)
+    patch_order = _in_thread(SandboxControl.patch_order)
+    refund_order = _in_thread(SandboxControl.refund_order)
+    void_order = _in_thread(SandboxControl.void_order)
+    close_order = _in_thread(SandboxControl.close_order)
+    remove_line = _in_thread(SandboxControl.remove_line)
+    generate_orders = _in_thread(SandboxControl.generate_orders)
     delete_order = _in_thread(SandboxControl.delete_order)
     catalog = _in_thread(SandboxControl.catalog)
     put_catalog = _in_thread(SandboxControl.put_catalog)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +17,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from suppli_sandbox import models
-from suppli_sandbox.square import oauth
+from suppli_sandbox.square import changes, oauth
 from suppli_sandbox.square.api import encode_orders
 from suppli_sandbox.square.catalog_api import TYPES as CATALOG_TYPES
 from suppli_sandbox.square.csv_import import import_sales
 from suppli_sandbox.square.csv_rows import CsvError
 from suppli_sandbox.square.errors import SquareError
+from suppli_sandbox.square.generate import generate
 from suppli_sandbox.square.tokens import same_secret
 from suppli_sandbox.square.world import ControlError, Merchant, World
 from suppli_sandbox.times import SECOND, format_us, parse_us
@@ -134,6 +136,33 @@ class _Control:
     async def put_orders(self, request: Request) -> Response:
         merchant, orders = self.merchant(request), await read(request, list[dict[str, Any]])
         return answer([self.world.put_order(merchant, order)["id"] for order in orders])
+
+    async def patch_order(self, request: Request) -> Response:
+        change = await read(request, dict[str, Any])
+        return answer(changes.patch(self.world, *self._order_of(request), change))
+
+    async def refund_order(self, request: Request) -> Response:
+        spec = await read(request, models.RefundSpec)
+        return answer(changes.refund(self.world, *self._order_of(request), spec), 201)
+
+    async def void_order(self, request: Request) -> Response:
+        return answer(changes.void(self.world, *self._order_of(request)))
+
+    async def close_order(self, request: Request) -> Response:
+        return answer(changes.close(self.world, *self._order_of(request)))
+
+    async def remove_line(self, request: Request) -> Response:
+        uid = request.path_params["uid"]
+        return answer(changes.remove_line(self.world, *self._order_of(request), uid))
+
+    def _order_of(self, request: Request) -> tuple[Merchant, str]:
+        return self.merchant(request), request.path_params["order_id"]
+
+    async def generate(self, request: Request) -> Response:
+        merchant, spec = self.merchant(request), await read(request, models.GenerateSpec)
+        started = time.perf_counter()
+        count = generate(self.world, merchant, spec)
+        return answer({"count": count, "seconds": round(time.perf_counter() - started, 3)}, 201)
 
     async def delete_order(self, request: Request) -> Response:
         merchant = self.merchant(request)
@@ -274,8 +303,14 @@ def control_api(world: World, token: str | None) -> ASGIApp:
         ("PUT", one + "/locations", api.put_location),
         ("GET", one + "/orders", api.orders),
         ("POST", one + "/orders", api.put_orders),
+        ("POST", one + "/orders/generate", api.generate),
         ("GET", one + "/orders/{order_id}", api.get_order),
         ("PUT", one + "/orders/{order_id}", api.put_order),
+        ("PATCH", one + "/orders/{order_id}", api.patch_order),
+        ("POST", one + "/orders/{order_id}/refund", api.refund_order),
+        ("POST", one + "/orders/{order_id}/void", api.void_order),
+        ("POST", one + "/orders/{order_id}/close", api.close_order),
+        ("DELETE", one + "/orders/{order_id}/lines/{uid}", api.remove_line),
         ("DELETE", one + "/orders/{order_id}", api.delete_order),
         ("GET", one + "/catalog", api.get_catalog),
         ("PUT", one + "/catalog", api.put_catalog),

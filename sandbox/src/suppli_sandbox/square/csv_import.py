@@ -15,7 +15,6 @@ from suppli_sandbox.models import LocationSpec
 from suppli_sandbox.square.csv_rows import SaleRow, read_rows
 from suppli_sandbox.square.money import amounts, money
 from suppli_sandbox.square.orders import StoredOrder
-from suppli_sandbox.square.payments import payment_of, refund_of
 from suppli_sandbox.square.units import unit_of
 from suppli_sandbox.square.world import Merchant, World
 from suppli_sandbox.times import format_us
@@ -41,12 +40,7 @@ def import_sales(world: World, merchant: Merchant, content: bytes, currency: str
         transactions[row.transaction_id].append(row)
     for transaction in transactions.values():
         builder = _OrderBuilder(transaction, currency or merchant.currency, places[transaction[0].location])
-        order = builder.build(sale_of_payment)
-        merchant.orders.put(StoredOrder.of(order))
-        for tender in order.get("tenders", []):
-            merchant.payments[tender["id"]] = payment_of(order, tender)
-        for refund in order.get("refunds", []):
-            merchant.refunds[refund["id"]] = refund_of(order, refund)
+        merchant.orders.put(StoredOrder.of(builder.build(sale_of_payment)))
     return _summary(rows, transactions, sorted(places.values()))
 
 

@@ -14,9 +14,9 @@ Json = dict[str, Any]
 SortField = Literal["CREATED_AT", "UPDATED_AT", "CLOSED_AT"]
 Key = tuple[int, str]
 
-# Where a template has the order's own id, the id of the order it returns, and the instant of payment.
-OWN_ID, SOURCE_ID, PAID_AT = "@@own@@", "@@source@@", "@@paid@@"
-_OWN, _SOURCE, _PAID = OWN_ID.encode(), SOURCE_ID.encode(), PAID_AT.encode()
+# Where a template has its own id, the id of the order it returns, the instant of payment, its location.
+OWN_ID, SOURCE_ID, PAID_AT, PLACE = "@@own@@", "@@source@@", "@@paid@@", "@@place@@"
+_OWN, _SOURCE, _PAID, _PLACE = (mark.encode() for mark in (OWN_ID, SOURCE_ID, PAID_AT, PLACE))
 
 
 class Template:
@@ -40,6 +40,7 @@ class Template:
         )
         paid_at = format_us(order.closed_us or order.created_us)
         body = self.body.replace(_OWN, order.id.encode()).replace(_PAID, paid_at.encode())
+        body = body.replace(_PLACE, order.location_id.encode())
         if self.has_source:
             body = body.replace(_SOURCE, (order.source_id or "").encode())
         return head.encode() + body
@@ -118,6 +119,7 @@ class OrderBook:
         self._orders: dict[str, StoredOrder] = {}
         self._indexes: dict[tuple[str, SortField], list[Key]] = {}
         self._built: set[SortField] = set()
+        self.revision = 0  # grows with every change, so that what is derived knows when it is stale
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -132,6 +134,7 @@ class OrderBook:
     def put(self, order: StoredOrder) -> None:
         """Add an order, or replace the one with its id."""
         self.remove(order.id)
+        self.revision += 1
         self._orders[order.id] = order
         for field in self._built:
             key = order.key(field)
@@ -142,6 +145,7 @@ class OrderBook:
         """Add many orders at once; their indexes are built at the next search."""
         for order in orders:
             self._orders[order.id] = order
+        self.revision += 1
         self._indexes.clear()
         self._built.clear()
 
@@ -150,6 +154,7 @@ class OrderBook:
         order = self._orders.pop(order_id, None)
         if order is None:
             return False
+        self.revision += 1
         for field in self._built:
             key = order.key(field)
             if key is not None:

@@ -1,10 +1,13 @@
 """Payments and refunds: made from orders, listed by the API."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from suppli_sandbox.square.calls import Call, Reply, instant, reply
 from suppli_sandbox.square.cursors import Position, digest, seal, unseal
 from suppli_sandbox.square.errors import bad_request, not_found
+from suppli_sandbox.square.orders import OrderBook
+from suppli_sandbox.square.world import Merchant
 from suppli_sandbox.times import DAY, parse_us
 
 Json = dict[str, Any]
@@ -13,6 +16,8 @@ PAGE = 100
 _SCOPE = "PAYMENTS_READ"
 _SOURCES = {"CASH": "CASH", "WALLET": "WALLET", "OTHER": "EXTERNAL", "SQUARE_GIFT_CARD": "CARD"}
 _REFUND_STATES = {"APPROVED": "COMPLETED"}
+
+_HELD: WeakKeyDictionary[OrderBook, tuple[int, dict[str, Json], dict[str, Json]]] = WeakKeyDictionary()
 
 
 def payment_of(order: Json, tender: Json) -> Json:
@@ -48,16 +53,28 @@ def refund_of(order: Json, refund: Json) -> Json:
     }
 
 
+def _derived(merchant: Merchant) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return payments and refunds by id, made from the orders and kept until an order changes."""
+    held = _HELD.get(merchant.orders)
+    if held is not None and held[0] == merchant.orders.revision:
+        return held[1], held[2]
+    orders = [stored.decoded() for stored in merchant.orders]
+    payments = {t["id"]: payment_of(o, t) for o in orders for t in o.get("tenders", [])}
+    refunds = {r["id"]: refund_of(o, r) for o in orders for r in o.get("refunds", [])}
+    _HELD[merchant.orders] = (merchant.orders.revision, payments, refunds)
+    return payments, refunds
+
+
 def list_payments(call: Call) -> Reply:
     """GET /v2/payments: without location_id, those of the main location alone."""
     merchant = call.authorize(_SCOPE)
     place = call.query.get("location_id") or merchant.profile.get("main_location_id")
-    return _list(call, "payments", [p for p in merchant.payments.values() if p["location_id"] == place])
+    return _list(call, "payments", [p for p in _derived(merchant)[0].values() if p["location_id"] == place])
 
 
 def get_payment(call: Call) -> Reply:
     """GET /v2/payments/{id}."""
-    payment = call.authorize(_SCOPE).payments.get(call.path["payment_id"])
+    payment = _derived(call.authorize(_SCOPE))[0].get(call.path["payment_id"])
     if payment is None:
         raise not_found(f"Payment with id {call.path['payment_id']}", "payment_id")
     return reply({"payment": payment})
@@ -67,13 +84,13 @@ def list_refunds(call: Call) -> Reply:
     """GET /v2/refunds: those of all locations unless one is given."""
     merchant, place = call.authorize(_SCOPE), call.query.get("location_id")
     status = call.query.get("status")
-    found = [r for r in merchant.refunds.values() if place in (None, r["location_id"])]
+    found = [r for r in _derived(merchant)[1].values() if place in (None, r["location_id"])]
     return _list(call, "refunds", [r for r in found if status in (None, r["status"])])
 
 
 def get_refund(call: Call) -> Reply:
     """GET /v2/refunds/{id}."""
-    refund = call.authorize(_SCOPE).refunds.get(call.path["refund_id"])
+    refund = _derived(call.authorize(_SCOPE))[1].get(call.path["refund_id"])
     if refund is None:
         raise not_found(f"Refund with id {call.path['refund_id']}", "refund_id")
     return reply({"refund": refund})

@@ -62,8 +62,6 @@ class Merchant:
     locations: dict[str, Json] = field(default_factory=dict)
     orders: OrderBook = field(default_factory=OrderBook)
     catalog: CatalogBook = field(default_factory=CatalogBook)
-    payments: dict[str, Json] = field(default_factory=dict)
-    refunds: dict[str, Json] = field(default_factory=dict)
     access_token_seconds: int = ACCESS_LIFE_SECONDS
     refresh_kind: str = "by_flow"
     cursor_mode: str = "keyset"
