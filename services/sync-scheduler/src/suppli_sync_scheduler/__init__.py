@@ -1,0 +1,1 @@
+"""When to sync: due times, runs and their states, retries, lost runs."""

@@ -1,0 +1,1 @@
+"""The database, behind functions that speak of connections, runs and due times."""
