@@ -59,7 +59,7 @@ def _change_world(call: Call, fault: FaultSpec, merchant: Merchant) -> None:
             merchant.orders.touch(order, call.now_us)
     elif fault.kind == "late_orders":
         for data in fault.orders:
-            merchant.orders.put(StoredOrder.of(call.world.completed(merchant, data)))
+            merchant.orders.put(StoredOrder.of(call.world.completed(merchant, data, call.now_us)))
 
 
 def _chosen(merchant: Merchant, fault: FaultSpec) -> list[StoredOrder]:

@@ -157,9 +157,9 @@ class World:
         self.merchants[merchant_id] = merchant
         return merchant
 
-    def completed(self, merchant: Merchant, order: Json) -> Json:
+    def completed(self, merchant: Merchant, order: Json, now_us: int | None = None) -> Json:
         """Return an order with id, location, state and times. Raises ControlError 404, 422."""
-        now = format_us(self.clock.now_us())
+        now = format_us(self.clock.now_us() if now_us is None else now_us)
         place = order.get("location_id") or merchant.profile.get("main_location_id", "")
         merchant.location(place)
         state = order.get("state", "COMPLETED")
