@@ -22,9 +22,20 @@ class ProviderError(Exception):
 
 
 class NetworkError(ProviderError):
-    """The provider was not reached, or its answer broke off."""
+    """The provider was not reached, or its answer broke off.
+
+    Attributes:
+        may_have_arrived: False where the request certainly never reached the provider (no connection was made):
+            a single-use refresh token is then not counted as presented.
+    """
 
     error_class = ErrorClass.NETWORK
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, may_have_arrived: bool = True
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.may_have_arrived = may_have_arrived
 
 
 class RateLimited(ProviderError):

@@ -1,0 +1,147 @@
+"""When a connection's tokens are due: ids and times across tenants, never a token (port `TokenBook`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from suppli_service_kit.clock import Clock
+from suppli_service_kit.database import Database
+from suppli_service_kit.outbox import enqueue
+
+from suppli_connector_kit.adapters.says import reauth_message
+from suppli_connector_kit.tokens.keeper import AccountKey
+
+_NOTED = sa.text("""
+    insert into connection_times (connection_id, tenant_id, token_expires_at, refresh_at)
+    values (:connection, :tenant, :expires, :refresh)
+    on conflict (connection_id) do update
+    set token_expires_at = excluded.token_expires_at, refresh_at = excluded.refresh_at
+""")
+_AUTHORIZED = sa.text("""
+    update connection_times set revoke_at = null, revoke_until = null where connection_id = :connection
+""")
+_REVOKE = sa.text("""
+    insert into connection_times (connection_id, tenant_id, revoke_at, revoke_until)
+    values (:connection, :tenant, cast(:at as timestamptz), cast(:until as timestamptz))
+    on conflict (connection_id) do update
+    set revoke_at = excluded.revoke_at, revoke_until = excluded.revoke_until, refresh_at = null
+""")
+_REVOKED = sa.text("""
+    update connection_times
+    set revoke_at = null, revoke_until = null, refresh_at = null, token_expires_at = null
+    where connection_id = :connection
+""")
+_CLAIM = """
+    with picked as (
+        select connection_id from connection_times
+        where {due} <= :now and held_until <= clock_timestamp()
+        order by {due} limit :most for update skip locked
+    )
+    update connection_times as c set held_until = clock_timestamp() + make_interval(secs => :hold)
+    from picked where c.connection_id = picked.connection_id
+    returning c.tenant_id, c.connection_id, c.revoke_until
+"""
+_REFRESHES, _REVOCATIONS = (sa.text(_CLAIM.format(due=column)) for column in ("refresh_at", "revoke_at"))
+_LATER = sa.text("""
+    update connection_times set held_until = clock_timestamp() + make_interval(secs => :wait)
+    where connection_id = :connection
+""")
+_FIGURES = sa.text("""
+    select extract(epoch from max(cast(:now as timestamptz) - covered_until)),
+        count(*) filter (where covered_until < cast(:now as timestamptz) - interval '26 hours'),
+        count(*) filter (where refresh_at < cast(:now as timestamptz)
+            and token_expires_at < cast(:now as timestamptz) + interval '1 day')
+    from connection_times where active
+""")
+CLAIM_HOLD_SECONDS = 60.0
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the metrics say of all connections: seconds behind at most, number stale, number near expiry."""
+
+    oldest_seconds: float
+    stale: int
+    near_expiry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A connection whose tokens want something done; `until` = when a revocation is given up."""
+
+    key: AccountKey
+    until: datetime | None = None
+
+
+class TokenTimes:
+    """The due list of refreshes and revocations."""
+
+    def __init__(self, database: Database, queue_database: Database, *, provider: str, clock: Clock) -> None:
+        self._database, self._queue = database, queue_database
+        self._provider, self._clock = provider, clock
+
+    async def noted(
+        self, key: AccountKey, *, expires_at: datetime | None, refresh_at: datetime | None
+    ) -> None:
+        """Note when the access token ends and when it is due."""
+        await self._write(key, _NOTED, expires=expires_at, refresh=refresh_at)
+
+    async def authorized(self, key: AccountKey) -> None:
+        """Forget a revocation that is still being tried: the account was authorized anew."""
+        await self._write(key, _AUTHORIZED)
+
+    async def revoke(self, key: AccountKey, *, at: datetime, until: datetime) -> None:
+        """Note that our access is to be withdrawn, tried from `at` on and given up at `until`."""
+        await self._write(key, _REVOKE, at=at, until=until)
+
+    async def revoked(self, key: AccountKey) -> None:
+        """Note that nothing of the account's tokens is left."""
+        await self._write(key, _REVOKED)
+
+    async def reauth(self, key: AccountKey, *, reason: str, works_until: datetime | None, cause: str) -> None:
+        """Say that a person must authorize again."""
+        message = reauth_message(
+            tenant_id=key.tenant_id,
+            connection_id=key.connection_id,
+            provider=self._provider,
+            reason=reason,
+            at=self._clock.now(),
+            works_until=works_until,
+            cause=cause,
+        )
+        async with self._database.transaction([key.tenant_id]) as connection:
+            await enqueue(connection, [message])
+
+    async def due_refreshes(self) -> Sequence[Due]:
+        """Claim connections whose refresh is due, also of paused ones."""
+        return await self._claim(_REFRESHES)
+
+    async def due_revocations(self) -> Sequence[Due]:
+        """Claim connections whose revocation is due."""
+        return await self._claim(_REVOCATIONS)
+
+    async def later(self, key: AccountKey, seconds: float) -> None:
+        """Leave a connection alone for so long."""
+        await self._write(key, _LATER, wait=seconds)
+
+    async def figures(self) -> Figures:
+        """Return what the metrics say of all connections."""
+        async with self._queue.transaction() as connection:
+            row = (await connection.execute(_FIGURES, {"now": self._clock.now()})).one()
+        return Figures(float(row[0] or 0), int(row[1]), int(row[2]))
+
+    async def _claim(self, statement: sa.TextClause) -> Sequence[Due]:
+        values = {"now": self._clock.now(), "most": MOST, "hold": CLAIM_HOLD_SECONDS}
+        async with self._queue.transaction() as connection:
+            rows = (await connection.execute(statement, values)).all()
+        return [Due(AccountKey(row.tenant_id, row.connection_id), row.revoke_until) for row in rows]
+
+    async def _write(self, key: AccountKey, statement: sa.TextClause, **values: Any) -> None:
+        ids = {"connection": key.connection_id, "tenant": key.tenant_id}
+        async with self._database.transaction([key.tenant_id]) as connection:
+            await connection.execute(statement, ids | values)

@@ -1,0 +1,115 @@
+"""What the kit makes sure of in every sale, whichever connector read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import msgspec
+from suppli_contracts.events.sales import Adjustment, AdjustmentKind, Modifier, SaleLine
+
+from suppli_connector_kit.domain.business_day import business_date
+from suppli_connector_kit.domain.redact import redact_text
+from suppli_connector_kit.protocol import LocationContext, Sale
+
+UNEXPLAINED_ID = "unexplained"
+
+
+def assured(sale: Sale, location: LocationContext, modified_at: datetime) -> Sale:
+    """Return `sale` with typed text redacted, and with lines + adjustments = total less tax.
+
+    Args:
+        sale: as the connector understood it.
+        location: tells the business date of an amount that nothing explains.
+        modified_at: the instant of such an amount where the order has no line and no adjustment.
+    """
+    if any(_has_typed_text(line) for line in sale.lines):
+        sale = replace(sale, lines=tuple(_redacted(line) for line in sale.lines))
+    return _balanced(sale, location, modified_at)
+
+
+def from_start(sale: Sale, start: date) -> Sale | None:
+    """Return what of `sale` counts from the start date on; None = nothing.
+
+    An order from before the start may carry a return from after it: then the earlier lines are left out
+    and the totals are less by them.
+    """
+    if not sale.lines and not sale.adjustments:
+        return sale
+    lines = tuple(line for line in sale.lines if line.business_date >= start)
+    adjustments = tuple(item for item in sale.adjustments if item.business_date >= start)
+    if len(lines) == len(sale.lines) and len(adjustments) == len(sale.adjustments):
+        return sale
+    if not lines and not adjustments:
+        return None
+    early = [line for line in sale.lines if line.business_date < start]
+    tax = sum(line.tax for line in early)
+    money = sum(line.net for line in early) + tax
+    money += sum(item.amount for item in sale.adjustments if item.business_date < start)
+    totals = msgspec.structs.replace(
+        sale.totals,
+        total=sale.totals.total - money,
+        tax=sale.totals.tax - tax,
+        discount=sale.totals.discount - sum(line.discount for line in early),
+    )
+    return replace(sale, lines=lines, adjustments=adjustments, totals=totals)
+
+
+def _balanced(sale: Sale, location: LocationContext, modified_at: datetime) -> Sale:
+    explained = 0
+    for line in sale.lines:
+        explained += line.net
+    for adjustment in sale.adjustments:
+        explained += adjustment.amount
+    difference = sale.totals.total - sale.totals.tax - explained
+    if difference == 0:
+        return sale
+    at, day = _when(sale, location, modified_at)
+    extra = Adjustment(
+        adjustment_id=UNEXPLAINED_ID,
+        kind=AdjustmentKind.UNEXPLAINED,
+        amount=difference,
+        business_date=day,
+        occurred_at=at,
+    )
+    return replace(sale, adjustments=(*sale.adjustments, extra))
+
+
+def _when(sale: Sale, location: LocationContext, modified_at: datetime) -> tuple[datetime, date]:
+    dated = sale.lines[0] if sale.lines else sale.adjustments[0] if sale.adjustments else None
+    if dated is None:
+        return modified_at, business_date(modified_at, location.zones)
+    return dated.occurred_at, dated.business_date
+
+
+def _is_custom(line: SaleLine) -> bool:
+    return line.variation_id is None and line.item_id is None
+
+
+def _has_typed_text(line: SaleLine) -> bool:
+    if line.variation_id is None and line.item_id is None:
+        return True
+    return bool(line.modifiers) and any(
+        modifier.external_id is None and modifier.name is not None for modifier in line.modifiers
+    )
+
+
+def _redacted(line: SaleLine) -> SaleLine:
+    if not _has_typed_text(line):
+        return line
+    modifiers = tuple(_nameless(modifier) for modifier in line.modifiers)
+    if not _is_custom(line):
+        return msgspec.structs.replace(line, modifiers=modifiers)
+    return msgspec.structs.replace(
+        line,
+        modifiers=modifiers,
+        name=redact_text(line.name),
+        variation_name=redact_text(line.variation_name),
+        category=redact_text(line.category),
+    )
+
+
+def _nameless(modifier: Modifier) -> Modifier:
+    if modifier.external_id is not None or modifier.name is None:
+        return modifier
+    return msgspec.structs.replace(modifier, name=None)

@@ -1,0 +1,200 @@
+"""One run from its first call to its last page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from suppli_contracts.events.connections import ConnectedLocation, ConnectionChanged
+from suppli_contracts.events.sync import RunKind
+from suppli_service_kit.clock import Clock
+
+from suppli_connector_kit.domain.business_day import day_start
+from suppli_connector_kit.domain.changes import is_imported
+from suppli_connector_kit.domain.coverage import Span, Spans
+from suppli_connector_kit.domain.decisions import Rules
+from suppli_connector_kit.domain.instants import HOUR_US, SECOND_US, to_us
+from suppli_connector_kit.domain.planning import Walk, plan
+from suppli_connector_kit.engine.catalog import sync_catalog
+from suppli_connector_kit.engine.pages import PageSayer
+from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Report
+from suppli_connector_kit.engine.walk import ProviderClock, Walker
+from suppli_connector_kit.protocol import Connector, LocationContext, Session, Zone
+
+_BY_ID = 100  # orders asked for by id in one call
+_ROUNDS = 3  # a long run looks again whether time has passed meanwhile; the rest is the next run's
+_LATER_US = 60 * SECOND_US
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def imported_locations(connection: ConnectionChanged) -> dict[str, LocationContext]:
+    """Return the locations whose sales are imported: chosen, tied, and with a confirmed zone."""
+    return {
+        location.location_id: _context(location) for location in connection.locations if is_imported(location)
+    }
+
+
+def _context(location: ConnectedLocation) -> LocationContext:
+    zones = tuple(Zone(period.timezone, period.day_cutoff, period.from_date) for period in location.zones)
+    return LocationContext(location.location_id, location.currency, zones)
+
+
+def first_instant(start: date, location: LocationContext) -> int:
+    """Return from which modification on a location is read: a day before its start date's local midnight.
+
+    The day more covers sales of the start date that are told by a clock or zone a little off.
+    """
+    return to_us(day_start(start, location.zones[0]) - timedelta(days=1))
+
+
+class SyncRun:
+    """Does one run; raises what ends it early, having recorded what it published."""
+
+    def __init__(
+        self,
+        connector: Connector[Any],
+        session: Session,
+        job: Job,
+        *,
+        books: Books,
+        publisher: Publisher,
+        lease: Lease,
+        queue: Queue,
+        clock: Clock,
+        limits: Limits,
+        slots: asyncio.Semaphore | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            slots: bounds the walks of all runs of this process together, and with them its memory.
+        """
+        self._connector, self._session, self._job, self._books = connector, session, job, books
+        self._limits = limits
+        self._slots = slots or asyncio.Semaphore(limits.walks)
+        self.report = Report(job.tally)
+        self._locations = imported_locations(job.connection)
+        self._covered: dict[str, Spans] = dict(job.coverage)
+        self._waiting = set(job.waiting)
+        rules = Rules(
+            normalise=connector.normalise,
+            revision=connector.normaliser_revision,
+            locations=self._locations,
+            start=job.connection.start_date or date.max,
+            say_again=job.kind is RunKind.REPUBLISH,
+        )
+        self._sayer = PageSayer(
+            job,
+            rules,
+            books=books,
+            publisher=publisher,
+            lease=lease,
+            queue=queue,
+            clock=clock,
+            limits=limits,
+        )
+        self._clock = ProviderClock(clock, limits.safety_lag // _MICROSECOND)
+        self._walker = Walker(
+            connector,
+            session,
+            sayer=self._sayer,
+            books=books,
+            covered=self._covered,
+            waiting=self._waiting,
+            report=self.report,
+            clock=self._clock,
+        )
+
+    @property
+    def coverage(self) -> dict[str, Spans]:
+        """What is imported of each location, as far as it is recorded."""
+        return self._covered
+
+    async def run(self) -> None:
+        """Do the run.
+
+        Raises:
+            ProviderError: the provider ended it; its class says whether to try again.
+            LeaseLost, RunCancelled: see there.
+        """
+        await sync_catalog(self._connector, self._session, self._books, self.report)
+        if self._job.connection.start_date is None or not self._locations:
+            return
+        await self._by_id(self._outgrown())
+        republish = self._job.republish
+        if republish is not None and republish.order_ids:
+            await self._by_id(republish.order_ids)
+            return
+        await self._rounds()
+
+    def _outgrown(self) -> list[str]:
+        """Return the set-aside orders that an older reading failed on."""
+        revision = self._connector.normaliser_revision
+        return sorted(order for order, failed in self._job.waiting.items() if failed < revision)
+
+    async def _by_id(self, order_ids: Sequence[str]) -> None:
+        """Read single orders again; one that is gone at the provider waits no longer."""
+        for at in range(0, len(order_ids), _BY_ID):
+            asked = order_ids[at : at + _BY_ID]
+            page = await self._connector.orders_by_id(self._session, asked)
+            said = await self._sayer.say(page.orders)
+            entry = said.entry(self._waiting)
+            gone = set(asked) - {order.order_id for order in page.orders}
+            cleared = set(entry.cleared) | gone & self._waiting
+            self.report.tally.add(entry.tally)
+            entry = PageEntry(entry.tally, entry.changed, entry.set_aside, cleared)
+            await self._books.record(entry, self.report)
+            self._waiting -= cleared
+
+    async def _rounds(self) -> None:
+        start = self._job.connection.start_date
+        if start is None:
+            return
+        starts = {key: first_instant(start, location) for key, location in self._locations.items()}
+        for number in range(_ROUNDS):
+            walks = plan(
+                self._covered,
+                starts,
+                horizon_us=self._clock.horizon(),
+                overlap_us=self._limits.overlap // _MICROSECOND,
+                per_call=self._connector.locations_per_call,
+                again=self._again() if number == 0 else None,
+                least_us=_LATER_US if number else 0,
+            )
+            if not walks:
+                return
+            await self._walk_all(walks)
+
+    def _again(self) -> Span | None:
+        """Return the time that this kind of run reads again."""
+        horizon = self._clock.horizon()
+        if self._job.kind is RunKind.SWEEP:
+            return horizon - self._connector.manifest.lateness_hours * HOUR_US, horizon
+        asked = self._job.republish
+        if asked is not None and (asked.from_at is not None or asked.to_at is not None):
+            return (
+                to_us(asked.from_at) if asked.from_at is not None else 0,
+                to_us(asked.to_at) if asked.to_at is not None else horizon,
+            )
+        return None
+
+    async def _walk_all(self, walks: Sequence[Walk]) -> None:
+        self._walker.progress.total_us += sum(walk.length_us * len(walk.locations) for walk in walks)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for walk in walks:
+                    group.create_task(self._slot(walk))
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from None
+
+    async def _slot(self, walk: Walk) -> None:
+        async with self._slots:
+            await self._walker.walk(walk)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what a group of failed walks means for the run: its first failure, not wrapped."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,42 @@
+"""What a connector measures, with each meaning. No label holds a tenant, a connection or an order."""
+
+from __future__ import annotations
+
+from suppli_service_kit.metrics import counter, gauge, histogram
+
+RUNS = counter(
+    "suppli_connector_runs_total", "Runs that ended here, by kind and outcome.", ["kind", "outcome"]
+)
+RUN_SECONDS = histogram(
+    "suppli_connector_run_seconds",
+    "How long a run was held here (s).",
+    ["kind"],
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600),
+)
+RUNNING = gauge("suppli_connector_runs_active", "Runs that this process holds.")
+TAKE_OVERS = counter("suppli_connector_take_overs_total", "Runs resumed after their holder was lost.")
+LEASES_LOST = counter("suppli_connector_leases_lost_total", "Runs given up because the lease was lost.")
+PAGES = counter("suppli_connector_pages_total", "Pages of orders recorded.")
+ORDERS = counter("suppli_connector_orders_total", "Orders read, by what became of them.", ["outcome"])
+ITEMS = counter("suppli_connector_items_total", "Catalog items that changed.")
+PUBLISH_SECONDS = histogram(
+    "suppli_connector_publish_seconds", "How long a page's sales took to be acknowledged (s)."
+)
+FRESHNESS = gauge(
+    "suppli_connector_oldest_freshness_seconds",
+    "Age of the newest covered instant of the connection that is furthest behind (s).",
+)
+STALE = gauge(
+    "suppli_connector_stale_connections", "Connections with nothing covered within the last 26 hours."
+)
+REFRESHES = counter("suppli_connector_token_refreshes_total", "Token refreshes, by outcome.", ["outcome"])
+EXPIRING = gauge(
+    "suppli_connector_tokens_near_expiry",
+    "Connections whose access token ends within a day, refresh overdue.",
+)
+REVOCATIONS = counter(
+    "suppli_connector_revocations_total", "Attempts to withdraw our access, by outcome.", ["outcome"]
+)
+DROPPED = counter(
+    "suppli_connector_dropped_messages_total", "Messages of erased or unknown connections.", ["reason"]
+)

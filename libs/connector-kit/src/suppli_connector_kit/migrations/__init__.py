@@ -1,0 +1,1 @@
+"""The schema of every connector's database, one history for all."""

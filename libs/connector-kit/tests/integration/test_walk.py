@@ -1,0 +1,35 @@
+"""A run from its command to its events, on real PostgreSQL and Kafka."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from suppli_connector_kit.domain.instants import to_us
+from suppli_connector_kit.testing import MemoryOrder
+from suppli_contracts.events.sync import RunState
+
+World = Any  # the fixture of conftest.py
+
+
+async def test_a_command_becomes_sales_coverage_and_an_event_that_ends_the_run(world: World) -> None:
+    """Without this walk nothing of a shop's sales arrives at all."""
+    now = world.clock.now()
+    stamps = [to_us(now - timedelta(hours=hours)) for hours in range(1, 8)]
+    world.provider.put(*(MemoryOrder(f"O{i}", "L1", at) for i, at in enumerate(stamps)))
+    await world.connect()
+
+    command = await world.sync()
+
+    sales = await world.sales()
+    assert sorted(sale.order_id for _, sale in sales) == [f"O{i}" for i in range(7)]
+    assert {sale.run_id for _, sale in sales} == {command.run_id}
+    rows = await world.rows("select from_us, to_us from coverage")
+    [(start, end)] = rows
+    assert start < min(stamps)
+    assert max(stamps) < end <= to_us(world.clock.now()) - 2_000_000
+    ended = await world.ended()
+    assert ended.state is RunState.SUCCEEDED
+    assert ended.counts.orders_published == 7
+    assert ended.coverage is not None
+    assert len(ended.coverage) == 1
