@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -37,9 +36,7 @@ def routes(database: Database, scheduler: Scheduler, token: TokenProvider) -> AP
     authenticated = Depends(internal_caller(token))
 
     @router.post("/connections/{connection_id}/runs")
-    async def request_run(
-        connection_id: UUID, request: Request, caller: Annotated[Caller, authenticated]
-    ) -> Response:
+    async def request_run(connection_id: UUID, request: Request, caller: Caller = authenticated) -> Response:
         asked = await read_body(request, RunRequest)
         if asked.kind not in ASKED_FOR:
             raise Problem(
@@ -59,7 +56,7 @@ def routes(database: Database, scheduler: Scheduler, token: TokenProvider) -> AP
         return reply(_answer(requested.run, promoted=requested.promoted), 201 if requested.created else 200)
 
     @router.post("/runs/{run_id}/cancel")
-    async def cancel_run(run_id: UUID, caller: Annotated[Caller, authenticated]) -> Response:
+    async def cancel_run(run_id: UUID, caller: Caller = authenticated) -> Response:
         try:
             async with database.transaction([caller.tenant_id]) as connection:
                 run = await scheduler.cancel(connection, run_id, caller.tenant_id)
@@ -69,7 +66,7 @@ def routes(database: Database, scheduler: Scheduler, token: TokenProvider) -> AP
         return reply(_answer(run))
 
     @router.get("/connections/{connection_id}/schedule")
-    async def next_due(connection_id: UUID, caller: Annotated[Caller, authenticated]) -> Response:
+    async def next_due(connection_id: UUID, caller: Caller = authenticated) -> Response:
         try:
             async with database.transaction([caller.tenant_id]) as connection:
                 return reply(NextDue(next_due_at=await scheduler.next_due_at(connection, connection_id)))

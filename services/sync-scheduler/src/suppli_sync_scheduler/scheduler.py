@@ -46,6 +46,7 @@ class _Work:
             timer = runs.deadline(run, now=self.now, silent_after=self._policy.silent_after)
             await self.store.save_run(run, timer=timer)
             if run.ended:
+                await self.store.prune(run.connection_id, before=self.now - runs.KEPT)
                 metrics.RUNS.labels(run.kind.value, run.state.value).inc()
         if decision.silent:
             metrics.SILENT_RUNS.inc()
@@ -141,9 +142,11 @@ class Scheduler:
         if connection is None:
             return False
         due = await work.store.due_of(connection_id, work.now)
+        caught_up = False
         if late_before is not None:
             moved = plan.caught_up(connection, now=work.now, policy=self._policy, late_before=late_before)
-            if moved != connection:
+            caught_up = moved != connection
+            if caught_up:
                 connection = await work.keep(moved)
                 due = await work.store.due_of(connection_id, work.now)
         for item in due:
@@ -153,7 +156,7 @@ class Scheduler:
             else:
                 connection = await self._own_time(work, connection, sweep=item.kind == "sweep")
         await work.finish()
-        return bool(due)
+        return caught_up or bool(due)
 
     async def request(
         self, database: AsyncConnection, connection_id: UUID, tenant_id: UUID, asked: RunRequest

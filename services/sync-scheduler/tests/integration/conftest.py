@@ -1,4 +1,4 @@
-"""The service as a process beside real servers, and a way to speak with it as the gateway and a connector do."""
+"""The service as a process beside real servers, and a way to speak with it as its neighbours do."""
 
 from __future__ import annotations
 

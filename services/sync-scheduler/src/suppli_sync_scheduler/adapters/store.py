@@ -77,7 +77,9 @@ _OPEN_RUNS = sa.text(
     " where connection_id = any(:ids) and state in ('queued', 'running') order by requested_at"
 )
 _ONE_RUN = sa.text(f"select {', '.join(_RUN)} from runs where run_id = :id")
-_SAVE_CONNECTION = _upsert("connections", _CONNECTION, "connection_id")
+_SAVE_CONNECTION = sa.text(
+    f"{_upsert('connections', _CONNECTION, 'connection_id')} where connections.revision <= excluded.revision"
+)
 _SAVE_RUN = _upsert("runs", _RUN, "run_id")
 _SET_DUE = sa.text(
     "insert into due (kind, id, connection_id, tenant_id, due_at)"
@@ -88,6 +90,7 @@ _CLEAR_DUE = sa.text("delete from due where kind = :kind and id = :id")
 _DUE_OF = sa.text("select kind, id from due where connection_id = :id and due_at <= :now order by kind desc")
 _FORGET_DUE = sa.text("delete from due where connection_id = :id")
 _FORGET_RUNS = sa.text("delete from runs where connection_id = :id")
+_PRUNE = sa.text("delete from runs where connection_id = :id and finished_at < :before")
 _PEEK = sa.text(
     "select connection_id, tenant_id, min(due_at) as first from due where due_at <= :now"
     " group by connection_id, tenant_id order by first limit :limit"
@@ -160,6 +163,10 @@ class Store:
         """Return what is due of a connection: its own times before its runs'."""
         rows = await self._db.execute(_DUE_OF, {"id": connection_id, "now": now})
         return [Due(row.kind, row.id) for row in rows]
+
+    async def prune(self, connection_id: UUID, *, before: datetime) -> None:
+        """Delete runs of a connection that ended before an instant."""
+        await self._db.execute(_PRUNE, {"id": connection_id, "before": before})
 
     async def erase(self, connection_id: UUID) -> None:
         """Delete the runs and due times of a connection; its row stays as a marker."""

@@ -31,6 +31,8 @@ def replanned(before: Connection | None, after: Connection, *, now: datetime, po
     elif after.scheduled and before is not None and not before.scheduled:
         planned = max(planned, now)
     by_itself = after.scheduled and after.schedule.kind != ScheduleKind.MANUAL
+    if by_itself and before is not None and before.blocked_revision is not None:
+        planned = now  # it has just been authorized again: the run that the provider refused is made up for
     sweep = after.sweep_at if same else None
     if by_itself and sweep is None:
         sweep = next_sweep(after.schedule, after.connection_id, after=now, hour=policy.sweep_hour)

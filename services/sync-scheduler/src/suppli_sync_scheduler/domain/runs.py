@@ -15,11 +15,13 @@ from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState
 
 from suppli_sync_scheduler.domain.retry import RetryPolicy, next_attempt_at
 
+KEPT = timedelta(days=30)  # how long ended runs are kept here; their history is the gateway's
 ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+# Of two wishes that one run serves, the earlier here stays: a republish does all that the others do.
 _URGENCY = (
+    RunKind.REPUBLISH,
     RunKind.MANUAL,
     RunKind.BACKFILL,
-    RunKind.REPUBLISH,
     RunKind.SCHEDULED,
     RunKind.SWEEP,
     RunKind.UNKNOWN,
@@ -119,7 +121,7 @@ def request(lane: Lane, wanted: Run, *, now: datetime) -> Requested:
     if lane.active is None:
         run = replace(wanted, commanded_at=now)
         return Requested(run, Decision(save=(run,), command=(run,), say=(run,)), created=True)
-    if lane.active.state == RunState.QUEUED and wanted.kind != RunKind.REPUBLISH:
+    if lane.active.state == RunState.QUEUED:
         return _promote(lane.active, wanted, now)
     if lane.follow_up is not None:
         run = _urge(lane.follow_up, wanted)
@@ -130,7 +132,7 @@ def request(lane: Lane, wanted: Run, *, now: datetime) -> Requested:
 
 
 def fall_due(lane: Lane, wanted: Run, *, now: datetime) -> Decision:
-    """A scheduled time has come: a run that waits already serves it, behind a running one goes a follow-up."""
+    """A scheduled time has come: a waiting run serves it already, behind a running one goes a follow-up."""
     if lane.active is None or (lane.active.state != RunState.QUEUED and lane.follow_up is None):
         return request(lane, wanted, now=now).decision
     return NOTHING
