@@ -28,6 +28,8 @@ from suppli_sandbox.models import (
     RefundSpec,
     Tokens,
     TokenSpec,
+    WebhookEvent,
+    WebhookSpec,
 )
 
 P = ParamSpec("P")
@@ -195,6 +197,10 @@ class SandboxControl:
         """Move the clock forward."""
         return self._call("POST", "/clock/advance", ClockState, {"seconds": seconds})
 
+    def deliver_webhooks(self, spec: WebhookSpec) -> list[Json]:
+        """Send signed events to a receiver; return event ids and its HTTP statuses (0: not reached)."""
+        return self._call("POST", "/webhooks", list[Json], spec)
+
     def calls(self, merchant_id: str | None = None) -> list[Json]:
         """Return counts per merchant, operation and status (0: the connection was cut unanswered)."""
         query = f"?merchant={merchant_id}" if merchant_id else ""
@@ -267,6 +273,7 @@ class AsyncSandboxControl:
     clock = _in_thread(SandboxControl.clock)
     set_clock = _in_thread(SandboxControl.set_clock)
     advance_clock = _in_thread(SandboxControl.advance_clock)
+    deliver_webhooks = _in_thread(SandboxControl.deliver_webhooks)
     calls = _in_thread(SandboxControl.calls)
     clear_calls = _in_thread(SandboxControl.clear_calls)
 
@@ -346,4 +353,6 @@ __all__ = [
     "SandboxRefusedError",
     "TokenSpec",
     "Tokens",
+    "WebhookEvent",
+    "WebhookSpec",
 ]

@@ -25,6 +25,7 @@ from suppli_sandbox.square.csv_rows import CsvError
 from suppli_sandbox.square.errors import SquareError
 from suppli_sandbox.square.generate import generate
 from suppli_sandbox.square.tokens import same_secret
+from suppli_sandbox.square.webhooks import deliver
 from suppli_sandbox.square.world import ControlError, Merchant, World
 from suppli_sandbox.times import SECOND, format_us, parse_us
 
@@ -240,6 +241,10 @@ class _Control:
         self.world.clock.advance(round(seconds * SECOND))
         return await self.clock(request)
 
+    async def webhooks(self, request: Request) -> Response:
+        spec = await read(request, models.WebhookSpec)
+        return answer(await deliver(spec, self.world.clock.now_us()))
+
     async def calls(self, request: Request) -> Response:
         wanted = request.query_params.get("merchant")
         return answer(
@@ -325,6 +330,7 @@ def control_api(world: World, token: str | None) -> ASGIApp:
         ("GET", "/clock", api.clock),
         ("PUT", "/clock", api.set_clock),
         ("POST", "/clock/advance", api.advance_clock),
+        ("POST", "/webhooks", api.webhooks),
         ("GET", "/calls", api.calls),
         ("DELETE", "/calls", api.clear_calls),
     )

@@ -154,6 +154,28 @@ class ClockState(_Spec):
     frozen: bool = False
 
 
+class WebhookEvent(_Spec):
+    """One event; `object` goes under `data.object`, keyed as Square keys that type."""
+
+    merchant_id: str
+    type: str
+    object_id: str
+    object: Json = {}
+    event_id: str | None = None
+
+
+class WebhookSpec(_Spec):
+    """Deliveries to make: each event `copies` times, shuffled with a seed, marked as retries if numbered."""
+
+    notification_url: str
+    signature_key: str
+    events: tuple[WebhookEvent, ...]
+    copies: int = 1
+    shuffle_seed: int | None = None
+    retry_number: int = 0
+    retry_reason: Literal["http_timeout", "http_error", "ssl_error", "other_error"] = "http_error"
+
+
 class Tokens(msgspec.Struct, kw_only=True):
     """What a token call answers with, as far as tests need it."""
 
