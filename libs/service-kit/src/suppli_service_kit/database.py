@@ -30,6 +30,7 @@ from suppli_service_kit.urls import sqlalchemy_url
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60  # a statement that takes longer is cancelled by the server
+IDLE_SECONDS = 120  # a transaction that does nothing for so long is ended by the server
 POOL_WAIT_SECONDS = 10  # how long a task waits for a free connection before it fails
 
 _SET_TENANTS = sa.text("select set_config('app.tenants', :tenants, true)")
@@ -46,8 +47,9 @@ class Database:
         """Run one transaction: committed when the block ends, rolled back when it raises.
 
         Args:
-            tenants: whose rows the transaction may see and write. The setting is local to the transaction: the next
-                user of the pooled connection starts with none. With none only tables without a policy are visible.
+            tenants: whose rows the transaction may see and write. The setting is local to the transaction:
+                the next user of the pooled connection starts with none. With none only tables without a
+                policy are visible.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database is away or refuses; the transaction is rolled back.
@@ -94,7 +96,8 @@ def database_at(url: str, *, pool: int = 5, name: str = "suppli") -> Database:
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": name,
-            "options": f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=120s",
+            "options": f"-c statement_timeout={STATEMENT_SECONDS}s"
+            f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
         },
     )
     return Database(engine)

@@ -37,8 +37,8 @@ class Health:
         Args:
             name: shown in `/readyz`.
             check: see `Check`; has two seconds.
-            critical: without it the service cannot answer its own HTTP (its database): a failure is a 503. The others
-                only show as degraded, with 200: the service still does what it can.
+            critical: without it the service cannot answer its own HTTP (its database): a failure is a 503.
+                The others only show as degraded, with 200: the service still does what it can.
         """
         self._ready[name] = _Registered(check, critical)
 
@@ -88,7 +88,7 @@ class Health:
 
 
 async def _outcome(check: Check) -> str | None:
-    """Return what a check says; its failure by kind only, as the text of an error may hold an address or more."""
+    """Return what a check says; a failure by its kind only: an error's text may hold an address."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await check()

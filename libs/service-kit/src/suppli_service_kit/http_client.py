@@ -93,8 +93,8 @@ class HttpClient:
         """Call and return the last response, whatever its status, with its body read.
 
         Args:
-            retry: repeat after a broken connection, 408, 425, 429 and 5xx but 501. Set False where a repeat would do
-                a thing twice; a provider's searches by POST may be repeated.
+            retry: repeat after a broken connection, 408, 425, 429 and 5xx but 501. Set False where a repeat
+                would do a thing twice; a provider's searches by POST may be repeated.
 
         Raises:
             httpx.TransportError: the last attempt got no response (time-outs included).

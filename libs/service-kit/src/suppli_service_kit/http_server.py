@@ -1,4 +1,4 @@
-"""Serving an app inside the process's own loop, with requests as spans; signals stay the process's business."""
+"""Serving an app inside the process's own loop, with requests as spans; signals stay the process's."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class TraceRequests:
         self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, within its span."""
         if scope["type"] != "http" or scope["path"] in _UNTRACED:
             await self._app(scope, receive, send)
             return

@@ -48,7 +48,7 @@ class Caller:
 
 
 class InternalToken:
-    """The token of one service's `/internal/v1`, from Vault `suppli/internal/<service>`; read again every 5 minutes."""
+    """The token of a service's `/internal/v1`: Vault `suppli/internal/<service>`, re-read each 5 minutes."""
 
     def __init__(self, vault: SecretReader, service: str) -> None:
         self._vault = vault

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output, with secrets removed before they are written."""
+"""Structured logs: one JSON object a line on standard output, secrets removed before they are written."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return a logger: `log.info("event_name", field=value)`; the event is a constant, the rest are fields."""
+    """Return a logger, for `log.info("event_name", field=value)`: the event is a constant."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 

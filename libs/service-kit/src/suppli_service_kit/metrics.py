@@ -1,4 +1,5 @@
-"""Prometheus metrics: one registry for the process, and every metric of the kit with its meaning in one place.
+"""Prometheus metrics: one registry for the process, and every metric of the kit with its meaning in one
+place.
 
 A label never holds a tenant, a key or an id: the number of series stays small.
 """

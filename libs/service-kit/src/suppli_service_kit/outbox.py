@@ -41,14 +41,18 @@ _DECODER = msgspec.msgpack.Decoder(list[OutMessage])
 
 _INSERT = sa.text("insert into outbox (message_count, messages) values (:count, :messages)")
 _NOTIFY = sa.text(f"select pg_notify('{OUTBOX_CHANNEL}', '')")
-# All unsent rows, lowest id first: never "greater than the last id", as a slow transaction commits a low id late.
+# All unsent rows, lowest id first: never "greater than the last id", as a slow transaction commits a low id
+# late.
 _PAGE = f"""
     select id, messages from (
         select id, messages, sum(octet_length(messages)) over (order by id) - octet_length(messages) as before
         from (select id, messages from outbox order by id limit {PAGE_ROWS}) as head
     ) as page where before < {PAGE_BYTES} order by id
 """
-_BACKLOG = "select coalesce(sum(message_count), 0), coalesce(extract(epoch from now() - min(created_at)), 0) from outbox"
+_BACKLOG = """
+    select coalesce(sum(message_count), 0), coalesce(extract(epoch from now() - min(created_at)), 0)
+    from outbox
+"""
 # A relay's machine that vanishes loses its lock after some 25 s, longer than a publish may take.
 _KEEPALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 
@@ -75,7 +79,9 @@ def _parts(messages: Sequence[OutMessage]) -> list[list[OutMessage]]:
     size = 0
     for message in messages:
         length = (
-            len(message.key or b"") + len(message.value or b"") + sum(len(n) + len(v) for n, v in message.headers)
+            len(message.key or b"")
+            + len(message.value or b"")
+            + sum(len(n) + len(v) for n, v in message.headers)
         )
         if parts[-1] and (len(parts[-1]) >= ROW_MESSAGES or size + length > ROW_BYTES):
             parts.append([])
@@ -102,8 +108,8 @@ async def backlog(connection: AsyncConnection) -> Backlog:
 class OutboxRelay:
     """Publishes the outbox of one database; of several relays one is active, held by an advisory lock.
 
-    Lock, reading, deleting and LISTEN share one connection of the relay's own: when it is lost, so is the lock, and
-    nothing more is deleted or read before it is taken again.
+    Lock, reading, deleting and LISTEN share one connection of the relay's own: when it is lost, so is the
+    lock, and nothing more is deleted or read before it is taken again.
     """
 
     def __init__(self, url: str, producer: Producer) -> None:

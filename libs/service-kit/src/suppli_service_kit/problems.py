@@ -38,7 +38,7 @@ class Problem(Exception):
     def __init__(
         self,
         status: int,
-        type: str,
+        type: str,  # noqa: A002 - the RFC's name
         title: str,
         detail: str | None = None,
         *,
@@ -84,7 +84,7 @@ class ServiceUnavailable(Problem):
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make `app` answer every error as a problem: ours, wrong input, unknown paths, and what nobody foresaw."""
+    """Make `app` answer every error as a problem: ours, wrong input, unknown paths, the unforeseen."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

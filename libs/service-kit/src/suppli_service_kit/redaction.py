@@ -10,7 +10,8 @@ HIDDEN = "[hidden]"
 
 # A field whose name has one of these words hides its value, whatever it is.
 _SECRET_WORDS = frozenset(
-    ["token", "tokens", "secret", "secrets", "authorization", "password", "passwd", "passphrase", "cookie", "cookies", "credential", "credentials", "apikey", "jwt", "bearer", "pin", "cvv", "pan"]
+    {"token", "tokens", "secret", "secrets", "authorization", "password", "passwd", "passphrase", "cookie"}
+    | {"cookies", "credential", "credentials", "apikey", "jwt", "bearer", "pin", "cvv", "pan"}
 )
 _SECRET_PHRASES = ("api_key", "private_key", "access_key", "signing_key", "secret_id", "dsn", "database_url")
 # Whole names only: "status_code" and "state" are ordinary elsewhere.
@@ -65,7 +66,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any, depth: int = 0) -> Any:
-    """Return `value` with secrets replaced, in nested mappings and sequences too; other objects as redacted text."""
+    """Return `value` with secrets replaced, nested ones too; objects of other kinds as redacted text."""
     if isinstance(value, str):
         return redact_text(value)
     if value is None or isinstance(value, (bool, int, float)):
@@ -85,5 +86,5 @@ def redact(value: Any, depth: int = 0) -> Any:
 
 
 def _hides(name: str, value: Any) -> bool:
-    """A secret's name hides any value but None, a flag and an empty text, which say only whether it is there."""
+    """A secret's name hides any value but None, a flag and "", which only say whether it is there."""
     return value is not None and value != "" and not isinstance(value, bool) and is_secret_name(name)

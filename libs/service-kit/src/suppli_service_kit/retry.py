@@ -58,7 +58,9 @@ async def retrying(
 
 
 def retry_after_seconds(header: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds or a date), None if unusable."""
+    """Return the seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds or a date), None if
+    unusable.
+    """
     if header is None:
         return None
     text = header.strip()

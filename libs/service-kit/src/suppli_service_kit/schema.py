@@ -25,7 +25,8 @@ class Roles:
 
 
 def service_roles(connection: sa.Connection) -> Roles:
-    """Return the roles that belong to the owner who is connected; in a migration: `service_roles(op.get_bind())`.
+    """Return the roles that belong to the owner who is connected; in a migration:
+    `service_roles(op.get_bind())`.
 
     Raises:
         ValueError: the connected role is not named `<name>_owner`.
@@ -41,7 +42,8 @@ def tenant_isolation(table: str) -> list[str]:
     """Return the SQL that keeps tenants apart in a table with a `tenant_id uuid` column.
 
     Rows are seen and written only for the tenants of `Database.transaction(tenants=...)`; with none, no row.
-    Forced: it holds for the owner too, so a migration that moves data sets `app.tenants` or works table-wide before.
+    Forced: it holds for the owner too, so a migration that moves data sets `app.tenants` or works table-wide
+        before.
     """
     _name(table)
     allowed = "tenant_id = any ((select nullif(current_setting('app.tenants', true), ''))::uuid[])"
@@ -84,7 +86,9 @@ def outbox_tables(relay_role: str, app_role: str | None = None) -> list[str]:
 
 
 def inbox_table(app_role: str | None = None) -> list[str]:
-    """Return the SQL of the inbox: which events a consumer of this database has seen. Holds ids only, no tenant."""
+    """Return the SQL of the inbox: which events a consumer of this database has seen. Holds ids only, no
+    tenant.
+    """
     statements = [
         """
         create table inbox (

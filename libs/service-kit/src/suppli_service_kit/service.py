@@ -1,4 +1,4 @@
-"""One service as one process: its parts, their start, and a stop within ten seconds with nothing half done."""
+"""One service as one process: its parts, their start, and a stop within ten seconds, nothing half done."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ class Service:
         self.public_app = app
 
     def relay_outbox(self) -> OutboxRelay:
-        """Publish this database's outbox from here (one process of several at a time); raises `MissingSetting`."""
+        """Publish this database's outbox from here (one process of several at a time); raises
+        `MissingSetting`.
+        """
         if self.relay is None:
             relay = OutboxRelay(self.settings.relay_dsn(), self.producer)
             self.relay = relay
@@ -124,7 +126,9 @@ class Service:
         return self.relay
 
     def add_task(self, name: str, run: Task) -> None:
-        """Run a loop beside the rest. It ends when its `stop` is set; ending before, or raising, ends the process."""
+        """Run a loop beside the rest. It ends when its `stop` is set; ending before, or raising, ends the
+        process.
+        """
         self._tasks.append((name, run))
 
     def on_start(self, hook: Hook) -> None:
@@ -157,7 +161,8 @@ class Service:
         return 1 if self._failed else 0
 
     async def replay(self, group: str, topic: str | None = None) -> dict[str, ReplayReport]:
-        """Feed dead letters of `group` (of one topic, or all it reads) to its handler; see `dead_letters.replay`.
+        """Feed dead letters of `group` (of one topic, or all it reads) to its handler; see
+        `dead_letters.replay`.
 
         Raises:
             LookupError: this service has no such group or it does not read that topic.
@@ -224,7 +229,9 @@ class Service:
             await asyncio.wait(late, timeout=CLOSE_SECONDS / 2)
 
     async def _watched(self, name: str, work: Awaitable[None]) -> None:
-        """Run a task; when it ends before it was asked to, end the process: half a service is worse than none."""
+        """Run a task; when it ends before it was asked to, end the process: half a service is worse than
+        none.
+        """
         try:
             await work
         except asyncio.CancelledError:

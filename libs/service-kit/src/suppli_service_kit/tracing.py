@@ -1,4 +1,4 @@
-"""Traces that continue through HTTP and Kafka (W3C `traceparent`), exported by OTLP where a collector is set."""
+"""Traces that continue through HTTP and Kafka (W3C `traceparent`), sent by OTLP where a collector is set."""
 
 from __future__ import annotations
 
@@ -85,7 +85,11 @@ def _context(traceparent: str) -> Context:
 
 def _links(traceparents: Iterable[str]) -> list[Link]:
     links: list[Link] = []
-    for traceparent in dict.fromkeys(traceparents):
+    seen: set[str] = set()
+    for traceparent in traceparents:
+        if traceparent in seen:
+            continue
+        seen.add(traceparent)
         context = trace.get_current_span(_context(traceparent)).get_span_context()
         if context.is_valid:
             links.append(Link(context))

@@ -1,4 +1,5 @@
-"""Secrets in Vault (KV version 2), by AppRole; renewed before the token ends, signed in again when it is refused.
+"""Secrets in Vault (KV version 2), by AppRole; renewed before the token ends, signed in again when it is
+refused.
 
 hvac is synchronous, so each call runs in a thread. No secret is ever part of an exception's text.
 """
@@ -67,7 +68,8 @@ class Vault:
         self._renewing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Sign in and keep the token alive. A Vault that is away is no error here: calls say so until it is back.
+        """Sign in and keep the token alive. A Vault that is away is no error here: calls say so until it is
+        back.
 
         Raises:
             MissingSetting: role id or secret id are not set or cannot be read.
@@ -191,7 +193,7 @@ class Vault:
         role_id, secret_id = self._credentials()
         client = hvac.Client(
             url=settings.url,
-            timeout=settings.timeout_seconds,
+            timeout=settings.timeout_seconds,  # type: ignore[arg-type]  # requests takes a float
             verify=True if settings.ca_file is None else str(settings.ca_file),
             strict_http=True,
         )
@@ -208,7 +210,7 @@ class Vault:
         )
 
     async def _keep_alive(self) -> None:
-        """Renew at half-life; sign in again where that is refused or gives no more than half of what it gave."""
+        """Renew at half-life; sign in again where that is refused or grants less than half as long."""
         backoff = Backoff(base=0.5, cap=15)
         while not self._stop.is_set():
             client = self._client

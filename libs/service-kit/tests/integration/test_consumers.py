@@ -27,7 +27,7 @@ Group = str
 async def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
     """Wait for a condition; fail with a time-out when it does not come."""
     async with asyncio.timeout(deadline):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a look at a condition, with a deadline
             await asyncio.sleep(0.02)
 
 
@@ -97,7 +97,9 @@ async def committed(settings: KafkaSettings, topic: str, group: Group, partition
 
 
 async def everything_in(settings: KafkaSettings, topic: str, count: int) -> list[Any]:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest"
+    )
     await consumer.start()
     records: list[Any] = []
     try:
@@ -122,7 +124,9 @@ class Sink:
         self.seen += [int(message.value or b"-1") for message in messages]
 
 
-async def test_every_message_arrives_once_in_key_order_and_is_committed(settings, producer, topic, group):
+async def test_every_message_arrives_once_in_key_order_and_is_committed(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """Otherwise sales would be lost, doubled, or an older state of an order would win."""
     sink = Sink()
     await producer.publish(numbered(topic, 2_000))
@@ -135,7 +139,9 @@ async def test_every_message_arrives_once_in_key_order_and_is_committed(settings
     assert await committed(settings, topic, group) == 2_000
 
 
-async def test_offsets_are_not_committed_before_the_effect(settings, producer, topic, group):
+async def test_offsets_are_not_committed_before_the_effect(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """A process killed inside its handler must get the batch again, or its effect never happens."""
     entered, forever = asyncio.Event(), asyncio.Event()
 
@@ -159,8 +165,12 @@ async def test_offsets_are_not_committed_before_the_effect(settings, producer, t
     assert sorted(sink.seen) == list(range(10))
 
 
-async def test_transient_failure_is_tried_again_and_skips_nothing(settings, producer, topic, group):
-    """A database that is away for a moment must cost time, never a message, and nothing becomes a dead letter."""
+async def test_transient_failure_is_tried_again_and_skips_nothing(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
+    """A database that is away for a moment must cost time, never a message, and nothing becomes a dead
+    letter.
+    """
     sink, failures = Sink(), 0
 
     async def fails_at_first(messages: Sequence[InMessage]) -> None:
@@ -178,7 +188,9 @@ async def test_transient_failure_is_tried_again_and_skips_nothing(settings, prod
     assert await committed(settings, topic, group) == 300
 
 
-async def test_bad_messages_stand_alone_in_the_dead_letter_topic(settings, producer, topic, group):
+async def test_bad_messages_stand_alone_in_the_dead_letter_topic(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """One poisoned message must neither stop the others nor vanish without its reason."""
     sink = Sink()
     bad = {b"17", b"18", b"250"}
@@ -205,7 +217,9 @@ async def test_bad_messages_stand_alone_in_the_dead_letter_topic(settings, produ
     assert await committed(settings, topic, group) == 400
 
 
-async def test_a_named_bad_message_costs_one_more_call_only(settings, producer, topic, group):
+async def test_a_named_bad_message_costs_one_more_call_only(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """A handler that knows the culprit saves the halving: throughput holds while bad data comes in."""
     sink, calls = Sink(), 0
 
@@ -226,7 +240,9 @@ async def test_a_named_bad_message_costs_one_more_call_only(settings, producer, 
     assert calls <= 4
 
 
-async def test_a_broken_handler_does_not_empty_the_topic_into_dead_letters(settings, producer, topic, group):
+async def test_a_broken_handler_does_not_empty_the_topic_into_dead_letters(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """When a release misreads everything, its input must wait for the fix instead of being set aside."""
     broken = True
     sink = Sink()
@@ -245,7 +261,9 @@ async def test_a_broken_handler_does_not_empty_the_topic_into_dead_letters(setti
     assert sink.seen == list(range(50, 200))
 
 
-async def test_strange_headers_and_tombstones_are_read(settings, producer, topic, group):
+async def test_strange_headers_and_tombstones_are_read(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """A null or non-UTF-8 header of another team's message must not lose the batch it is in."""
     seen: list[InMessage] = []
 
@@ -265,7 +283,9 @@ async def test_strange_headers_and_tombstones_are_read(settings, producer, topic
     assert by_key[b"empty"].value == b""
 
 
-async def test_a_second_member_takes_over_without_repeats(settings, producer, topic, group):
+async def test_a_second_member_takes_over_without_repeats(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """Scaling out while a batch is in work must not make it happen twice."""
     seen: list[int] = []
 
@@ -284,7 +304,9 @@ async def test_a_second_member_takes_over_without_repeats(settings, producer, to
     assert await committed(settings, topic, group) == 600
 
 
-async def test_a_static_member_is_back_at_once(settings, producer, topic, group):
+async def test_a_static_member_is_back_at_once(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """A restarted pod must go on in a second, not after the session time-out."""
     sink = Sink()
     async with reading(settings, producer, topic, group, sink, instance="pod-0"):
@@ -299,7 +321,9 @@ async def test_a_static_member_is_back_at_once(settings, producer, topic, group)
     assert sorted(sink.seen) == list(range(20))
 
 
-async def test_lag_is_shown_and_falls_to_zero(settings, producer, topic, group):
+async def test_lag_is_shown_and_falls_to_zero(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """Operators scale by lag: it must be there while messages wait, and gone when they are done."""
     gate, sink = asyncio.Event(), Sink()
 
@@ -309,7 +333,9 @@ async def test_lag_is_shown_and_falls_to_zero(settings, producer, topic, group):
 
     def shown() -> float:
         lines = metrics.metrics_response().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(metrics.LAG_NAME) and group in line)
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith(metrics.LAG_NAME) and group in line
+        )
 
     await producer.publish(numbered(topic, 50))
     async with reading(settings, producer, topic, group, gated):
@@ -318,7 +344,9 @@ async def test_lag_is_shown_and_falls_to_zero(settings, producer, topic, group):
         await until(lambda: len(sink.seen) == 50 and shown() == 0)
 
 
-async def test_replay_feeds_dead_letters_to_the_handler_again(settings, producer, topic, group):
+async def test_replay_feeds_dead_letters_to_the_handler_again(
+    settings: KafkaSettings, producer: Producer, topic: str, group: Group
+) -> None:
     """After a fix, what was set aside must count after all, once, and only for the group that refused it."""
     mended = False
     sink = Sink()
@@ -342,7 +370,7 @@ async def test_replay_feeds_dead_letters_to_the_handler_again(settings, producer
     assert (again.replayed, again.still_bad) == (0, 0)
 
 
-async def test_run_waits_for_brokers_that_are_away(settings, producer):
+async def test_run_waits_for_brokers_that_are_away(settings: KafkaSettings, producer: Producer) -> None:
     """A service must come up, and stop in time, while Kafka is down."""
     from suppli_embedded.files import free_ports
 

@@ -21,7 +21,7 @@ from suppli_service_kit.migrations import NoMigrations
 from suppli_service_kit.outbox import OutboxRelay, enqueue
 from suppli_service_kit.settings import KafkaSettings
 
-REVISION = '''
+REVISION = """
 from alembic import op
 from suppli_service_kit.database import inbox_table, outbox_tables, service_roles, tenant_isolation
 
@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.execute("create table item (tenant_id uuid not null, name text not null)")
     for statement in [*tenant_isolation("item"), *outbox_tables(roles.relay), *inbox_table(roles.app)]:
         op.execute(statement)
-'''
+"""
 ALICE, BOB = uuid.uuid4(), uuid.uuid4()
 
 
@@ -44,7 +44,7 @@ async def until(condition: Callable[[], Any], deadline: float = 30) -> None:
             found = condition()
             if await found if asyncio.iscoroutine(found) else found:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # a look at a condition, bounded by the deadline
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("packages")
     versions = root / "kit_sample" / "migrations" / "versions"
     versions.mkdir(parents=True)
-    (root / "kit_sample" / "__init__.py").write_text("raise RuntimeError('migrating must not import the service')\n")
+    (root / "kit_sample" / "__init__.py").write_text(
+        "raise RuntimeError('migrating must not import the service')\n"
+    )
     (versions / "0001_first.py").write_text(REVISION)
     sys.path.insert(0, str(root))
     yield "kit_sample"
@@ -92,20 +94,20 @@ async def put(database: Database, tenant: uuid.UUID, name: str, *, as_tenants: l
         )
 
 
-async def test_migrations_run_twice_and_at_once(make_database, package):
+async def test_migrations_run_twice_and_at_once(make_database: Callable[[str], Any], package: str) -> None:
     """Two pods that start the step together must not break the schema, nor a repeat fail a deployment."""
     made = make_database("kit")
     assert await asyncio.gather(*(migrate(package, made.owner_url) for _ in range(3))) == ["0001"] * 3
     assert await migrate(package, made.owner_url) == "0001"
 
 
-async def test_a_package_without_migrations_is_named():
+async def test_a_package_without_migrations_is_named() -> None:
     """A typo in a deployment must not pass as a migrated database."""
     with pytest.raises(NoMigrations, match="json"):
         await migrate("json", "postgresql://nobody@127.0.0.1:1/none")
 
 
-async def test_tenants_are_apart(database):
+async def test_tenants_are_apart(database: Database) -> None:
     """A shop must never see or write another shop's rows, whatever the query says."""
     await put(database, ALICE, "a", as_tenants=[ALICE])
     await put(database, BOB, "b", as_tenants=[ALICE, BOB])
@@ -119,7 +121,7 @@ async def test_tenants_are_apart(database):
     assert changed.rowcount == 0
 
 
-async def test_tenants_do_not_leak_through_pooled_connections(urls):
+async def test_tenants_do_not_leak_through_pooled_connections(urls: Any) -> None:
     """The next request on the same connection must start with no tenant, also after an error."""
     database = database_at(urls.app_url, pool=1)
     try:
@@ -135,7 +137,7 @@ async def test_tenants_do_not_leak_through_pooled_connections(urls):
         await database.close()
 
 
-async def test_the_service_cannot_lift_the_isolation(database, urls):
+async def test_the_service_cannot_lift_the_isolation(database: Database, urls: Any) -> None:
     """A service that is broken into must not switch row security off or read the outbox of all tenants."""
     for statement in (
         "alter table item disable row level security",
@@ -157,19 +159,21 @@ async def test_the_service_cannot_lift_the_isolation(database, urls):
         relay.execute("select * from item")
 
 
-async def test_a_database_that_restarts_is_used_again(urls, postgres):
+async def test_a_database_that_restarts_is_used_again(urls: Any, postgres: Any) -> None:
     """Connections cut by a server restart must be replaced before a transaction starts, not fail requests."""
     database = database_at(urls.app_url, pool=1)
     try:
         await database.ping()
         with postgres.connect("postgres") as admin:
-            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (urls.name,))
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (urls.name,)
+            )
         assert await names(database, ALICE) == []
     finally:
         await database.close()
 
 
-async def test_the_inbox_lets_each_event_through_once(database):
+async def test_the_inbox_lets_each_event_through_once(database: Database) -> None:
     """A repeated event must not count twice, and one whose transaction failed must come through again."""
     async with database.transaction() as connection:
         assert await unseen(connection, "c", ["1", "2", "2"]) == {"1", "2"}
@@ -183,7 +187,9 @@ async def test_the_inbox_lets_each_event_through_once(database):
 
 
 async def read(kafka: Any, topic: str, count: int) -> list[Any]:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+    )
     await consumer.start()
     records: list[Any] = []
     try:
@@ -200,17 +206,24 @@ async def read(kafka: Any, topic: str, count: int) -> list[Any]:
 
 async def say(database: Database, topic: str, numbers: range) -> None:
     async with database.transaction() as connection:
-        await enqueue(connection, [OutMessage(topic, b"key", str(n).encode(), (("h", b"\x00\xff"),)) for n in numbers])
+        await enqueue(
+            connection, [OutMessage(topic, b"key", str(n).encode(), (("h", b"\x00\xff"),)) for n in numbers]
+        )
 
 
 async def waiting(urls: Any) -> int:
     async with await psycopg.AsyncConnection.connect(urls.relay_url.replace("+psycopg", "")) as connection:
         row = await (await connection.execute("select count(*) from outbox")).fetchone()
+        assert row is not None
         return int(row[0])
 
 
-async def test_the_outbox_is_published_in_order_and_emptied(database, urls, producer, kafka, kafka_topics):
-    """What was committed must reach Kafka completely, in order, and a rolled back change must never be heard of."""
+async def test_the_outbox_is_published_in_order_and_emptied(
+    database: Database, urls: Any, producer: Producer, kafka: Any, kafka_topics: Callable[..., str]
+) -> None:
+    """What was committed must reach Kafka completely, in order, and a rolled back change must never be heard
+    of.
+    """
     topic = kafka_topics("outbox", partitions=1)
     stop = asyncio.Event()
     relay = OutboxRelay(urls.relay_url, producer)
@@ -248,7 +261,9 @@ class Unreliable(Producer):
             raise PublishFailed("lost acknowledgement")
 
 
-async def test_a_lost_acknowledgement_leads_to_the_same_bytes_again(database, urls, kafka, kafka_topics):
+async def test_a_lost_acknowledgement_leads_to_the_same_bytes_again(
+    database: Database, urls: Any, kafka: Any, kafka_topics: Callable[..., str]
+) -> None:
     """Consumers drop repeats by id: a resend must be identical, and nothing may be deleted unacknowledged."""
     topic = kafka_topics("outbox", partitions=1)
     await say(database, topic, range(3))
@@ -265,7 +280,14 @@ async def test_a_lost_acknowledgement_leads_to_the_same_bytes_again(database, ur
     await producer.stop()
 
 
-async def test_one_relay_is_active_and_another_takes_over(database, urls, producer, kafka, kafka_topics, postgres):
+async def test_one_relay_is_active_and_another_takes_over(
+    database: Database,
+    urls: Any,
+    producer: Producer,
+    kafka: Any,
+    kafka_topics: Callable[..., str],
+    postgres: Any,
+) -> None:
     """Two replicas must not publish the same rows side by side, and a lost connection must hand over."""
     topic = kafka_topics("outbox", partitions=1)
     stop = asyncio.Event()
@@ -292,13 +314,13 @@ async def test_one_relay_is_active_and_another_takes_over(database, urls, produc
     await asyncio.wait_for(asyncio.gather(*running), 5)
 
 
-async def test_a_message_that_never_fits_is_refused_when_written(database):
+async def test_a_message_that_never_fits_is_refused_when_written(database: Database) -> None:
     """One too large message in the outbox would hold up everything behind it for ever."""
     with pytest.raises(MessageTooLarge):
         async with database.transaction() as connection:
             await enqueue(connection, [OutMessage("any", b"k", bytes(1_000_000))])
 
 
-def test_migration_sample_is_packaged(package: str):
+def test_migration_sample_is_packaged(package: str) -> None:
     """The sample must be found like a service's own migrations are."""
     assert Path(sys.path[0], package, "migrations", "versions").is_dir()

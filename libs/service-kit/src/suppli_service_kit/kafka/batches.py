@@ -17,7 +17,7 @@ from suppli_service_kit.kafka.messages import InMessage
 from suppli_service_kit.kafka.producer import MessageTooLarge
 
 BatchHandler = Callable[[Sequence[InMessage]], Awaitable[None]]
-"""Takes a batch; its effect must be durable when it returns, all of it or none. Idempotent: batches come again."""
+"""Takes a batch; its effect, all or none, is durable when it returns. Idempotent: batches come again."""
 
 MAX_CONSECUTIVE_BAD = 50
 
@@ -59,7 +59,8 @@ class Outcome:
     """What has become of a batch so far.
 
     Attributes:
-        settled: (topic, partition, offset) of messages whose effect is durable or that are bad.
+        settled: (topic, partition, offset) of messages whose effect is durable or that are bad; not filled
+            where the whole batch went through at once.
         bad: the bad ones, with what is wrong, in order.
         transient: why the rest could not be done now, None when all is settled.
     """
@@ -93,7 +94,13 @@ async def work_through(messages: Sequence[InMessage], handler: BatchHandler, str
     """Hand `messages` to `handler`, whole where possible, in order; never raises what the handler raises."""
     outcome = Outcome()
     try:
-        await _attempt(list(messages), handler, streak, outcome)
+        await handler(messages)
+        streak.good()
+    except PERMANENT as error:
+        try:
+            await _divide(list(messages), error, handler, streak, outcome)
+        except Exception as later:
+            outcome.transient = later
     except Exception as error:
         outcome.transient = error
     return outcome

@@ -1,7 +1,7 @@
 """Consumers: batches in, offsets committed only after the handler's effect is durable, nothing ever skipped.
 
 Built on FastStream's batch subscriber with manual acknowledgement. Why the details are as they are:
-- offsets are committed per partition and explicitly: a plain commit after a rebalance silently commits nothing;
+- offsets are committed per partition: a plain commit after a rebalance silently commits nothing;
 - a failing batch is sought back to before waiting, or the next commit would pass over it;
 - a rebalance waits for the batch in work, so that partitions move with their work committed.
 """
@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -48,7 +50,8 @@ STOP_SECONDS = 5.0  # how long a batch in work may finish when the process stops
 STALLED_SECONDS = 300.0  # lag without progress for so long is a stuck consumer
 
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
-Offsets = dict[TopicPartition, int]
+Offsets: TypeAlias = "dict[TopicPartition, int]"
+Runs: TypeAlias = "dict[TopicPartition, list[Record]]"
 
 
 class _RawCodec:
@@ -67,7 +70,7 @@ class _RawCodec:
         raise NotImplementedError("consumers publish through Producer, never through the broker object")
 
 
-class _DrainOnRevoke(ConsumerRebalanceListener):
+class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Lets the batch in work finish and commit before its partitions move to another member."""
 
     def __init__(self, subscription: Subscription) -> None:
@@ -135,8 +138,8 @@ class Consumers:
 
     A batch that fails on its data is halved until the bad message stands alone; it goes, acknowledged, to
     `<topic>.<group>.dlq` before the offset is committed, and the rest goes through. Any other failure is
-    taken as transient: the batch is sought back to and tried again, with growing waits, for ever. More than 50 bad
-    messages in a row are taken for a fault of the code, and wait like a transient failure.
+    taken as transient: the batch is sought back to and tried again, with growing waits, for ever. More than
+    50 bad messages in a row are taken for a fault of the code, and wait like a transient failure.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ class Consumers:
         """Connect and join all groups; returns when each has its assignment.
 
         Raises:
-            aiokafka.errors.KafkaError: the brokers cannot be reached or a topic is missing; start again later.
+            aiokafka.errors.KafkaError: the brokers cannot be reached or a topic is missing.
         """
         self._stop.clear()
         broker = self._new_broker()
@@ -204,7 +207,7 @@ class Consumers:
         self._lag.register()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Start, trying again for as long as the brokers are away, and read until `stop`; then stop gracefully."""
+        """Start, waiting for brokers that are away, read until `stop`, then stop gracefully."""
         backoff = Backoff(base=0.5, cap=15)
         while self.subscriptions and not stop.is_set():
             starting = asyncio.ensure_future(self.start())
@@ -243,7 +246,7 @@ class Consumers:
         return found
 
     def stalled(self) -> list[str]:
-        """Return the groups with waiting messages and no progress for minutes; such a process should restart."""
+        """Return the groups with messages waiting and no progress for minutes: restart such a process."""
         return [each.group for each in self.subscriptions if each.is_stalled()]
 
     def _new_broker(self) -> KafkaBroker:
@@ -261,8 +264,9 @@ class Consumers:
 
     def _attach(self, broker: KafkaBroker, subscription: Subscription) -> None:
         async def parse(records: tuple[Record, ...]) -> KafkaMessage:
-            # Header values of other people may be null or no UTF-8: FastStream's own parser would fail on them.
-            return KafkaMessage(body=b"", raw_message=records, headers={}, consumer=subscriber.consumer)
+            # Other people's header values may be null or no UTF-8: FastStream's own parser fails on those.
+            consumer: Any = subscriber.consumer
+            return KafkaMessage(body=b"", raw_message=records, headers={}, consumer=consumer)
 
         async def on_batch(_: Any, message: KafkaMessage) -> None:
             await self._on_batch(subscription, message.raw_message)
@@ -310,8 +314,9 @@ class Consumers:
 
     async def _settle(self, subscription: Subscription, records: tuple[Record, ...]) -> BaseException | None:
         """Work through a batch under the lock; commit what is done, seek back to what is not; return why."""
-        for record in records:
-            subscription.done.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        by_partition = runs(records)
+        for partition, part in by_partition.items():
+            subscription.done.setdefault(partition, part[0].offset)
         messages = [in_message(record) for record in records]
         links = (message.headers["traceparent"] for message in messages if "traceparent" in message.headers)
         with tracing.span(
@@ -322,13 +327,14 @@ class Consumers:
             messages=len(records),
         ):
             outcome = await work_through(messages, _bounded(subscription.handler), subscription.streak)
-            ends, starts = frontier(records, outcome)
+            ends, starts = frontier(by_partition, outcome)
             failure = outcome.transient
             try:
                 await self._set_aside(subscription, records, outcome, ends)
             except Exception as error:
                 # Without its dead letters nothing of the batch may be committed.
-                ends, starts, failure = {}, first_offsets(records), error
+                starts = {partition: part[0].offset for partition, part in by_partition.items()}
+                ends, failure = {}, error
         consumer = None if subscription.subscriber is None else subscription.subscriber.consumer
         if consumer is None:
             return failure
@@ -337,7 +343,7 @@ class Consumers:
                 consumer.seek(partition, offset)
         if ends:
             await self._commit(subscription, consumer, ends)
-            _count(subscription, records, ends)
+            _count(subscription, by_partition, ends)
         return failure
 
     async def _set_aside(
@@ -417,38 +423,35 @@ async def _stop_within(broker: KafkaBroker, seconds: float) -> None:
 
 def in_message(record: Record) -> InMessage:
     """Return a record with its headers decoded, whatever bytes they hold."""
+    try:
+        headers = {name: value.decode() for name, value in record.headers}
+    except (AttributeError, UnicodeDecodeError):  # null or no UTF-8: rare, so the common case pays nothing
+        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     return InMessage(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        {name: "" if value is None else value.decode("utf-8", "replace") for name, value in record.headers},
-        record.timestamp,
+        record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp
     )
 
 
-def first_offsets(records: Sequence[Record]) -> Offsets:
-    """Return per partition the offset of its first record."""
-    firsts: Offsets = {}
-    for record in records:
-        firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-    return firsts
+def runs(records: Sequence[Record]) -> Runs:
+    """Return the records of a batch by partition, in order."""
+    found: Runs = {}
+    for (topic, partition), part in groupby(records, key=attrgetter("topic", "partition")):
+        found.setdefault(TopicPartition(topic, partition), []).extend(part)
+    return found
 
 
-def frontier(records: Sequence[Record], outcome: Outcome) -> tuple[Offsets, Offsets]:
-    """Return (what to commit, where to go on) per partition: everything before the first unsettled record is done."""
+def frontier(by_partition: Runs, outcome: Outcome) -> tuple[Offsets, Offsets]:
+    """Return (what to commit, where to go on) per partition: all before the first unsettled is done."""
+    if outcome.transient is None:
+        return {partition: records[-1].offset + 1 for partition, records in by_partition.items()}, {}
     ends: Offsets = {}
     starts: Offsets = {}
-    whole = outcome.transient is None
-    for record in records:
-        partition = TopicPartition(record.topic, record.partition)
-        if partition in starts:
-            continue
-        if whole or (record.topic, record.partition, record.offset) in outcome.settled:
+    for partition, records in by_partition.items():
+        for record in records:
+            if (record.topic, record.partition, record.offset) not in outcome.settled:
+                starts[partition] = record.offset
+                break
             ends[partition] = record.offset + 1
-        else:
-            starts[partition] = record.offset
     return ends, starts
 
 
@@ -460,10 +463,7 @@ def _bounded(handler: BatchHandler) -> BatchHandler:
     return within_time
 
 
-def _count(subscription: Subscription, records: Sequence[Record], ends: Offsets) -> None:
-    counts: dict[str, int] = {}
-    for record in records:
-        if record.offset < ends.get(TopicPartition(record.topic, record.partition), 0):
-            counts[record.topic] = counts.get(record.topic, 0) + 1
-    for topic, count in counts.items():
-        metrics.CONSUMED.labels(topic, subscription.group).inc(count)
+def _count(subscription: Subscription, by_partition: Runs, ends: Offsets) -> None:
+    for partition, end in ends.items():
+        done = sum(record.offset < end for record in by_partition[partition])
+        metrics.CONSUMED.labels(partition.topic, subscription.group).inc(done)

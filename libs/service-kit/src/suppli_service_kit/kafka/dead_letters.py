@@ -1,4 +1,4 @@
-"""Dead letters: bad messages set aside with the reason, and fed to the same handler again when it is mended."""
+"""Dead letters: bad messages set aside with the reason, and fed to the mended handler again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def dead_letter(
 ) -> OutMessage:
     """Return the dead letter of a message: its key, value and headers untouched, and what is wrong with it.
 
-    The reason holds the exception's text without secrets, cut to 1 KB; the trace has file names and lines, no data.
+    The reason holds the exception's text without secrets, cut to 1 KB; the trace has file names and
+    lines, no data.
     """
     stage = "decode" if _is_about_form(error) else "handle"
     field = getattr(error, "field", None)
@@ -78,7 +79,8 @@ class ReplayReport:
 
     Attributes:
         replayed: dead letters that went through now.
-        still_bad: those that were refused again; they stay in the dead letter topic and are offered again next time.
+        still_bad: those that were refused again; they stay in the dead letter topic and are offered again
+            next time.
     """
 
     replayed: int = 0
@@ -90,8 +92,8 @@ async def replay(
 ) -> ReplayReport:
     """Feed the dead letters of (`topic`, `group`) to the group's handler, up to those there are now.
 
-    Where it has got to is kept as offsets of the group `<group>.replay`; it stops before the first letter that is
-    refused again, per partition, but tries those behind it too: handlers are idempotent.
+    Where it has got to is kept as offsets of the group `<group>.replay`; it stops before the first letter
+    that is refused again, per partition, but tries those behind it too: handlers are idempotent.
 
     Raises:
         Exception: whatever the handler raises that is not about the data; nothing is marked as replayed then.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from suppli_contracts.envelope import Envelope
 
 Header = tuple[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class OutMessage:
+class OutMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One message to be published.
 
     Attributes:
@@ -26,8 +24,7 @@ class OutMessage:
     headers: tuple[Header, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InMessage:
+class InMessage(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One message as it was read.
 
     Attributes:
@@ -36,7 +33,8 @@ class InMessage:
         offset: in that partition.
         key: None where the writer gave none.
         value: None is a tombstone.
-        headers: decoded as UTF-8, wrong bytes replaced, a null value as ""; of a repeated name the last counts.
+        headers: decoded as UTF-8, wrong bytes replaced, a null value as ""; of a repeated name the last
+            counts.
         timestamp_ms: when it was written, in milliseconds since 1970 (UTC).
     """
 

@@ -25,7 +25,7 @@ MAX_MESSAGE_BYTES = 950_000  # Kafka's own limit is 1 MiB a batch, with headers 
 
 
 class PublishFailed(Exception):
-    """Not every message was acknowledged: none, some or all of them may be in Kafka. Send all of them again."""
+    """Not every message was acknowledged: none, some or all may be in Kafka. Send all of them again."""
 
 
 class MessageTooLarge(Exception):
@@ -45,8 +45,8 @@ def check_sizes(messages: Sequence[OutMessage]) -> None:
 class Producer:
     """One idempotent producer (`acks=all`, zstd); replaced by a new one after any failure.
 
-    Replacing matters: after an outage a producer may refuse a partition for good (OutOfOrderSequenceNumber), and
-    one whose caller stopped waiting would still deliver later what the caller sends again.
+    Replacing matters: after an outage a producer may refuse a partition for good (OutOfOrderSequenceNumber),
+    and one whose caller stopped waiting would still deliver later what the caller sends again.
     Messages of one key stay in the order in which they were handed over; several tasks may publish at once.
     """
 
@@ -97,7 +97,7 @@ class Producer:
         await self.deliver(messages, timeout=timeout)
 
     async def deliver(self, messages: Sequence[OutMessage], *, timeout: float = 30) -> None:
-        """Publish without looking at sizes: for dead letters, which were in Kafka before. Raises `PublishFailed`."""
+        """Publish whatever the size: for dead letters, which were in Kafka before. Raises `PublishFailed`."""
         if not messages:
             return
         client: AIOKafkaProducer | None = None
@@ -152,13 +152,13 @@ class Producer:
 
 
 async def _send_all(client: AIOKafkaProducer, messages: Sequence[OutMessage]) -> None:
-    """Hand over everything, then wait for every acknowledgement; raise the first failure when all are settled."""
+    """Hand over everything, then wait for every acknowledgement; raise the first failure when all settled."""
     failure: BaseException | None = None
     acknowledgements: list[asyncio.Future[Any]] = []
     try:
         for each in messages:
             sent = await client.send(each.topic, each.value, each.key, headers=list(each.headers))
-            acknowledgements.append(sent)  # noqa: PERF401 - kept while sending, so that none goes unlooked-at
+            acknowledgements.append(sent)
         for acknowledgement in acknowledgements:
             try:
                 await acknowledgement
@@ -178,7 +178,7 @@ def _retrieve(acknowledgement: asyncio.Future[Any]) -> None:
 
 
 async def _close(client: AIOKafkaProducer, *, flush: bool = True) -> None:
-    """Close within about `STOP_SECONDS`; by itself an idempotent producer flushes for as long as brokers are away."""
+    """Close within about `STOP_SECONDS`: by itself a producer flushes for as long as the brokers are away."""
     closing = asyncio.ensure_future(client.stop())
     done, _ = await asyncio.wait({closing}, timeout=STOP_SECONDS if flush else 0.05)
     if not done:

@@ -1,0 +1,56 @@
+"""Traces continue over process borders, metrics are listed, and importing stays light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from suppli_service_kit import metrics, tracing
+from suppli_service_kit.settings import TelemetrySettings
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_spans_continue_a_trace_and_link_its_causes() -> None:
+    """Support follows one sale from the provider's page to the ledger by its trace."""
+    provider = tracing.configure_tracing("sample", TelemetrySettings())
+    exporter = InMemorySpanExporter()
+    active = trace.get_tracer_provider()
+    assert isinstance(active, TracerProvider)
+    active.add_span_processor(SimpleSpanProcessor(exporter))
+    with tracing.span("outer", PARENT, topic="t"):
+        inside = tracing.current_traceparent()
+    assert inside is not None
+    assert inside.split("-")[1] == PARENT.split("-")[1]
+    assert inside.split("-")[2] != PARENT.split("-")[2]
+    with tracing.span("batch", links=[PARENT, PARENT, "nonsense"]):
+        assert tracing.current_traceparent() is not None
+    assert tracing.current_traceparent() is None
+    with tracing.span("linked", PARENT, links=[inside, inside, "nonsense"]):
+        pass
+    linked = next(each for each in exporter.get_finished_spans() if each.name == "linked")
+    assert len(linked.links) == 1
+    provider.shutdown()
+
+
+def test_every_metric_has_a_meaning_and_no_label_is_an_identity() -> None:
+    """Labels by tenant or key would grow without end and leak who our customers are."""
+    table = metrics.metrics_table()
+    for name, (_, labels, meaning) in metrics.DEFINITIONS.items():
+        assert name in table
+        assert meaning.endswith((".", ")"))
+        assert not set(labels) & {"tenant", "key", "id", "connection"}
+
+
+def test_importing_the_process_stays_light() -> None:
+    """Ten services share a small machine: what a service does not use must not be loaded."""
+    code = (
+        "import sys, suppli_service_kit.service;"
+        "print([m for m in ('hvac', 'alembic', 'opentelemetry.exporter', 'requests') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stdout
