@@ -1,0 +1,1 @@
+"""What sales mean, computed without any input or output."""

@@ -1,0 +1,100 @@
+"""What has to be said so that an entry's deltas always add up to what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+from suppli_contracts.events.sales import Cause, Disposition
+
+from suppli_mapping.domain.entries import VOIDS, Standing
+
+Figures = tuple[int, int, int, int, int]
+NOTHING: Figures = (0, 0, 0, 0, 0)
+
+
+class Stored(msgspec.Struct):
+    """An entry as the ledger has it."""
+
+    standing: Standing
+    version: int
+
+
+class Change(msgspec.Struct):
+    """One event of an entry: how it now stands, its version, and the difference to the version before."""
+
+    standing: Standing
+    version: int
+    delta: Figures
+    cause: Cause
+
+
+def changes(
+    before: Mapping[UUID, Stored],
+    after: Iterable[Standing],
+    *,
+    causes: Mapping[tuple[str, str], Cause],
+    default: Cause = Cause.EDIT,
+) -> list[Change]:
+    """Return what is to be said about one order (or some of its parts).
+
+    Args:
+        before: the entries that the ledger has of it, those that stand at zero too.
+        after: the entries that now stand; every other one of `before` ends at zero.
+        causes: why, by (line, part).
+        default: why an entry ends whose part is gone.
+    """
+    found: list[Change] = []
+    said: set[UUID] = set()
+    for standing in after:
+        key = standing.entry_key
+        said.add(key)
+        stored = before.get(key)
+        amounts = standing.amounts()
+        cause = causes.get((standing.line_id, standing.part), default)
+        if stored is None:
+            if amounts != NOTHING:
+                found.append(Change(standing, 1, amounts, cause))
+            continue
+        old = stored.standing
+        previous = old.amounts()
+        if amounts != previous or (amounts != NOTHING and standing.occurred_at != old.occurred_at):
+            found.append(Change(standing, stored.version + 1, _less(amounts, previous), cause))
+    for key, stored in before.items():
+        if key in said:
+            continue
+        previous = stored.standing.amounts()
+        if previous != NOTHING:
+            gone = _emptied(stored.standing)
+            cause = causes.get((gone.line_id, gone.part), default)
+            found.append(Change(gone, stored.version + 1, _less(NOTHING, previous), cause))
+    return found
+
+
+def _less(amounts: Figures, previous: Figures) -> Figures:
+    return (
+        amounts[0] - previous[0],
+        amounts[1] - previous[1],
+        amounts[2] - previous[2],
+        amounts[3] - previous[3],
+        amounts[4] - previous[4],
+    )
+
+
+def _emptied(standing: Standing) -> Standing:
+    return msgspec.structs.replace(standing, quantity=0, consumed=0, gross=0, discount=0, net=0)
+
+
+def cause_of(disposition: Disposition, *, known: bool) -> Cause:
+    """Return why a raw sale changes a part.
+
+    Args:
+        disposition: of its line now.
+        known: whether the ledger had the part before.
+    """
+    if disposition in VOIDS or disposition is Disposition.CANCELLED:
+        return Cause.VOID
+    if known:
+        return Cause.EDIT
+    return Cause.RETURN if disposition is Disposition.RETURNED else Cause.SALE

@@ -1,0 +1,55 @@
+"""Saying parts of an order, for the first time or again after a mapping or a location's tie changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from suppli_contracts.events.sales import Cause
+
+from suppli_mapping.domain.diff import Change, Stored, changes
+from suppli_mapping.domain.entries import Book, LineState, Part, Place, Standing, stand
+
+
+class Said(msgspec.Struct):
+    """What was made of an order's parts: for each the mapping revision and state, and what changed."""
+
+    states: list[tuple[int, LineState]]
+    changes: list[Change]
+
+
+def say(
+    connection_id: UUID,
+    order_id: str,
+    parts: Sequence[Part],
+    before: Mapping[UUID, Stored],
+    *,
+    book: Book,
+    place: Place,
+    causes: Mapping[tuple[str, str], Cause],
+    default: Cause = Cause.EDIT,
+) -> Said:
+    """Return what `parts` now stand for, against the entries `before`.
+
+    Args:
+        connection_id: of the order.
+        order_id: the provider's id.
+        parts: what is said.
+        before: the entries that the ledger has of exactly these parts, or of the whole order where parts may be gone.
+        book: the mappings.
+        place: where the order counts.
+        causes: why, by (line, part); `default` for every other.
+        default: see `causes`.
+
+    Raises:
+        BadQuantity: a quantity is no decimal, or beyond all measure in stock units.
+    """
+    states: list[tuple[int, LineState]] = []
+    after: list[Standing] = []
+    for part in parts:
+        resolution = book.resolve(part.item_id, part.business_date, part.unit)
+        state, entries = stand(connection_id, order_id, part, resolution, place)
+        states.append((book.revision(part.item_id), state))
+        after.extend(entries)
+    return Said(states, changes(before, after, causes=causes, default=default))

@@ -1,0 +1,236 @@
+"""Raw sales into the ledger and out as product sales: one transaction a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from suppli_contracts.codec import decode_as
+from suppli_contracts.envelope import Envelope
+from suppli_contracts.errors import BadEvent
+from suppli_contracts.events.sales import SaleLine, SaleRecorded
+from suppli_service_kit import metrics, tracing
+from suppli_service_kit.clock import Clock
+from suppli_service_kit.database import Database
+from suppli_service_kit.kafka.batches import BadMessage
+from suppli_service_kit.kafka.messages import InMessage, OutMessage
+from suppli_service_kit.outbox import enqueue
+
+from suppli_mapping.adapters import items as item_store
+from suppli_mapping.adapters import ledger, messages
+from suppli_mapping.adapters.items import FoundItem, KnownItem, RulesCache
+from suppli_mapping.adapters.ledger import Line, Order
+from suppli_mapping.adapters.places import KnownConnection, load_connections
+from suppli_mapping.announcing import announcements
+from suppli_mapping.books import books
+from suppli_mapping.domain.diff import Change, Stored, cause_of
+from suppli_mapping.domain.entries import LINE, Book, LineState, Part
+from suppli_mapping.domain.items import kind_of
+from suppli_mapping.domain.orders import BadSale, OrderDay, check, days, parts
+from suppli_mapping.domain.restate import say
+from suppli_mapping.domain.units import BadQuantity
+
+DROPPED = metrics.counter(
+    "suppli_mapping_dropped_sales_total", "Raw sales that changed nothing, by why.", ["reason"]
+)
+LINES = metrics.counter(
+    "suppli_mapping_lines_total", "Parts of order lines taken into the ledger.", ["state"]
+)
+
+_UNKNOWN = KnownConnection()
+_EMPTY_BOOK = Book({}, {})
+Sale = tuple[SaleRecorded, str]
+SaleParts = list[tuple[Part, SaleLine, str]]
+
+
+class SalesRecorder:
+    """Handles batches of raw sales. Repeats, older versions and sales of erased connections change nothing."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._rules = RulesCache()
+
+    async def on_sales(self, batch: Sequence[InMessage]) -> None:
+        """Take a batch into the ledger; durable when it returns.
+
+        Raises:
+            BadMessage: a message is no sale, or one that contradicts itself.
+        """
+        sales = newest([read(message) for message in batch])
+        tenants = {sale.tenant_id for sale, _ in sales}
+        async with self._database.transaction(tenants) as connection:
+            await ledger.lock_tenants(connection, tenants)
+            work = _Batch(connection, self._rules, self._clock.now())
+            await work.record(sales)
+
+
+def read(message: InMessage) -> Sale:
+    """Return the sale of a message and its event id.
+
+    Raises:
+        BadMessage: it is no raw sale, says another tenant than its header, or contradicts itself.
+    """
+    try:
+        envelope: Envelope = message.envelope
+        sale = decode_as(SaleRecorded, message.value)
+        check(sale)
+    except BadSale as error:
+        raise BadMessage(str(error), message, error.field) from error
+    except BadEvent as error:
+        raise BadMessage(str(error), message, error.field) from error
+    if envelope.tenant != sale.tenant_id:
+        raise BadMessage("ce_tenant and tenant_id differ", message, "$.tenant_id")
+    return sale, envelope.id
+
+
+def newest(sales: Sequence[Sale]) -> list[Sale]:
+    """Return each order's newest version, sorted as orders are locked."""
+    best: dict[tuple[UUID, UUID, str], Sale] = {}
+    for each in sales:
+        sale = each[0]
+        key = (sale.tenant_id, sale.connection_id, sale.order_id)
+        held = best.get(key)
+        if held is None or (held[0].source_version, held[0].observed) < (sale.source_version, sale.observed):
+            best[key] = each
+    DROPPED.labels("repeated").inc(len(sales) - len(best))
+    return [best[key] for key in sorted(best)]
+
+
+class _Batch:
+    """One transaction's work."""
+
+    def __init__(self, connection: AsyncConnection, rules: RulesCache, now: datetime) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._now = now
+        self._connections: dict[tuple[UUID, UUID], KnownConnection] = {}
+        self._items: dict[tuple[UUID, UUID], KnownItem] = {}
+        self._books: dict[UUID, Book] = {}
+        self._known: dict[int, set[tuple[str, str]]] = {}
+        self._entries: dict[int, dict[UUID, Stored]] = {}
+        self._parked: set[UUID] = set()
+        self._lines: list[Line] = []
+        self._days: list[tuple[Order, str, OrderDay]] = []
+        self._changes: list[tuple[Order, Change]] = []
+
+    async def record(self, sales: list[Sale]) -> None:
+        """Take the sales into the ledger and say what changed."""
+        self._connections = await load_connections(
+            self._connection, {sale.connection_id for sale, _ in sales}
+        )
+        alive = [each for each in sales if not self._connection_of(each[0]).erased]
+        DROPPED.labels("erased").inc(len(sales) - len(alive))
+        taken = await self._take(alive)
+        DROPPED.labels("older").inc(len(alive) - len(taken))
+        if not taken:
+            return
+        split = [(order, sale, list(parts(sale))) for order, sale in taken]
+        await self._load_items(split)
+        for order, sale, sale_parts in split:
+            try:
+                self._say(order, sale, sale_parts)
+            except BadQuantity as error:
+                raise BadMessage(str(error)) from error
+        await self._write()
+
+    async def _take(self, sales: list[Sale]) -> list[tuple[Order, SaleRecorded]]:
+        if not sales:
+            return []
+        numbers = await ledger.take_orders(self._connection, sales)
+        taken = []
+        for sale, event_id in sales:
+            found = numbers.get((sale.tenant_id, sale.connection_id, sale.order_id))
+            if found is not None:
+                order = Order(
+                    found[0], sale.tenant_id, sale.connection_id, sale.order_id, sale.location_id, sale.channel,
+                    event_id, sale.run_id,
+                )  # fmt: skip
+                taken.append((order, sale))
+        if changed := [number for number, is_new in numbers.values() if not is_new]:
+            self._known = await ledger.drop_lines(self._connection, changed)
+            self._entries = await ledger.entries_of(self._connection, changed)
+        return taken
+
+    async def _load_items(self, split: list[tuple[Order, SaleRecorded, SaleParts]]) -> None:
+        found: dict[tuple[UUID, UUID], FoundItem] = {}
+        for order, _, sale_parts in split:
+            for part, line, key in sale_parts:
+                identity = (order.tenant_id, part.item_id)
+                if identity not in found:
+                    found[identity] = _found_item(order, part, line, key)
+        self._items = await item_store.load_items(
+            self._connection, {item_id for _, item_id in found}, self._rules
+        )
+        unknown = [item for identity, item in found.items() if identity not in self._items]
+        if unknown:
+            await item_store.add_items(self._connection, unknown)
+            added = await item_store.load_items(
+                self._connection, [item.item_id for item in unknown], self._rules
+            )
+            self._items |= added
+        self._books = await books(self._connection, self._items)
+
+    def _say(self, order: Order, sale: SaleRecorded, sale_parts: SaleParts) -> None:
+        known = self._known.get(order.order_no, ())
+        said = say(
+            order.connection_id,
+            order.order_id,
+            [part for part, _, _ in sale_parts],
+            self._entries.get(order.order_no, {}),
+            book=self._books.get(order.tenant_id, _EMPTY_BOOK),
+            place=self._connection_of(sale).place(sale.location_id),
+            causes={
+                (part.line_id, part.part): cause_of(
+                    part.disposition, known=(part.line_id, part.part) in known
+                )
+                for part, _, _ in sale_parts
+            },
+        )
+        for (part, line, _), (revision, state) in zip(sale_parts, said.states, strict=True):
+            if state is LineState.PARKED:
+                self._parked.add(part.item_id)
+            self._lines.append(Line(order, part, revision, state, line.reason))
+        self._changes.extend((order, change) for change in said.changes)
+        self._days.extend((order, sale.currency, day) for day in days(sale))
+
+    async def _write(self) -> None:
+        await ledger.add_lines(self._connection, self._lines)
+        await ledger.add_days(self._connection, self._days)
+        await ledger.put_entries(self._connection, self._changes)
+        traceparent = tracing.current_traceparent()
+        said: list[OutMessage] = [
+            messages.product_sale(
+                order, change, at=self._now, first_day=self._first_day(order), traceparent=traceparent
+            )
+            for order, change in self._changes
+        ]
+        waiting = {
+            item_id
+            for (_, item_id), item in self._items.items()
+            if item_id in self._parked and not item.announced
+        }
+        if waiting:
+            said += await announcements(self._connection, waiting, self._now, traceparent)
+        await enqueue(self._connection, said)
+        for line in self._lines:
+            LINES.labels(line.state).inc()
+
+    def _connection_of(self, sale: SaleRecorded) -> KnownConnection:
+        return self._connections.get((sale.tenant_id, sale.connection_id), _UNKNOWN)
+
+    def _first_day(self, order: Order) -> date | None:
+        return self._connections.get((order.tenant_id, order.connection_id), _UNKNOWN).first_day
+
+
+def _found_item(order: Order, part: Part, line: SaleLine, key: str) -> FoundItem:
+    kind = kind_of(key)
+    if part.part != LINE:
+        name = next((each.name for each in line.modifiers if each.modifier_id == part.part), None)
+        return FoundItem(order.tenant_id, order.connection_id, part.item_id, key, kind, part.unit, name)
+    return FoundItem(
+        order.tenant_id, order.connection_id, part.item_id, key, kind, part.unit, line.name, line.variation_name,
+        line.sku, line.barcode, line.category,
+    )  # fmt: skip

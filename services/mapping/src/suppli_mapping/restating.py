@@ -1,0 +1,282 @@
+"""Saying lines again, in chunks, after a mapping or a location's tie changed; and erasing connections.
+
+The switch itself was made under the tenant's exclusive lock, so every sale taken since is said with the new state:
+what is left is finite. A chunk is one transaction; killed anywhere, the work goes on from the last whole chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy.exc
+from sqlalchemy.ext.asyncio import AsyncConnection
+from suppli_contracts.events.sales import Cause
+from suppli_service_kit import metrics, tracing
+from suppli_service_kit.clock import Clock
+from suppli_service_kit.database import Database
+from suppli_service_kit.logs import get_logger
+from suppli_service_kit.outbox import backlog, enqueue
+from suppli_service_kit.waiting import Backoff, wait_or_stop
+
+from suppli_mapping.adapters import items as item_store
+from suppli_mapping.adapters import ledger, messages, queue
+from suppli_mapping.adapters.arrays import bigints
+from suppli_mapping.adapters.items import RulesCache
+from suppli_mapping.adapters.ledger import Line, Order
+from suppli_mapping.adapters.places import KnownConnection, load_connections
+from suppli_mapping.adapters.queue import Job, JobKind
+from suppli_mapping.adapters.sql import execute, fetch
+from suppli_mapping.announcing import announcements
+from suppli_mapping.books import books
+from suppli_mapping.domain.diff import Change
+from suppli_mapping.domain.entries import Book, LineState
+from suppli_mapping.domain.restate import say
+
+log = get_logger(__name__)
+
+CHUNK_LINES = 2_000
+CHUNK_ORDERS = 500
+OUTBOX_LIMIT = 2_000
+POLL_SECONDS = 1.0
+YIELD_SECONDS = 0.1
+
+RESTATED = metrics.counter("suppli_mapping_restated_lines_total", "Lines said again.", ["kind"])
+_UNKNOWN = KnownConnection()
+_EMPTY_BOOK = Book({}, {})
+
+
+class Restater:
+    """Works off the queue; any number of replicas may."""
+
+    def __init__(
+        self,
+        database: Database,
+        relay: Database,
+        clock: Clock,
+        *,
+        chunk_lines: int = CHUNK_LINES,
+        outbox_limit: int = OUTBOX_LIMIT,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: with the application's role.
+            relay: with the relay's role: sees queue and outbox of all tenants and nothing else.
+            clock: the time that is said.
+            chunk_lines: most lines of an item in one transaction.
+            outbox_limit: work waits while more messages than this are in the outbox.
+        """
+        self._database = database
+        self._relay = relay
+        self._clock = clock
+        self._chunk_lines = chunk_lines
+        self._outbox_limit = outbox_limit
+        self._rules = RulesCache()
+        self._woken = asyncio.Event()
+        self.backoff = Backoff(base=0.2, cap=15)
+
+    def wake(self) -> None:
+        """Say that there is work; otherwise it is found within a second."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; failures of the database are waited out."""
+        while not stop.is_set():
+            try:
+                worked = await self.round(stop)
+                self.backoff.reset()
+            except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+                seconds = self.backoff.next()
+                log.warning(
+                    "restatement_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 2)
+                )
+                await wait_or_stop(stop, seconds)
+                continue
+            if not worked:
+                await self._idle(stop)
+
+    async def round(self, stop: asyncio.Event | None = None) -> int:
+        """Do one chunk of every waiting job; return how many chunks were done."""
+        async with self._relay.transaction() as connection:
+            jobs = await queue.due(connection)
+        worked = 0
+        for job in jobs:
+            if not await self._outbox_has_room(stop):
+                break
+            worked += await self.chunk(job)
+        return worked
+
+    async def chunk(self, job: Job) -> bool:
+        """Do one chunk of a job in one transaction; return whether it was ours to do."""
+        async with self._database.transaction([job.tenant_id]) as connection:
+            # First the tenant, then the job: who changes a mapping takes them in this order too.
+            await ledger.lock_tenants(connection, [job.tenant_id])
+            cursor = await queue.claim(connection, job)
+            if cursor is None:
+                return False
+            if job.kind is JobKind.ITEM:
+                await self._item_chunk(connection, job)
+            elif job.kind is JobKind.PLACE:
+                await self._place_chunk(connection, job, cursor)
+            else:
+                await _erase_chunk(connection, job, cursor)
+            return True
+
+    async def _idle(self, stop: asyncio.Event) -> None:
+        waits = {asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())}
+        try:
+            await asyncio.wait(waits, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._woken.clear()
+
+    async def _outbox_has_room(self, stop: asyncio.Event | None) -> bool:
+        while True:
+            async with self._relay.transaction() as connection:
+                if (await backlog(connection)).messages <= self._outbox_limit:
+                    return True
+            if stop is None or await wait_or_stop(stop, YIELD_SECONDS):
+                return False
+
+    async def _item_chunk(self, connection: AsyncConnection, job: Job) -> None:
+        item_id = UUID(job.subject)
+        rows = await fetch(
+            connection,
+            """
+            select distinct order_no from (
+                select order_no from ledger_lines
+                where item_id = %(item)s and said_revision < (select revision from items where item_id = %(item)s)
+                order by said_revision limit %(limit)s) as old
+            """,
+            {"item": item_id, "limit": self._chunk_lines},
+        )
+        if not rows:
+            await queue.finish(connection, job)
+            return
+        order_nos = [row[0] for row in rows]
+        await ledger.lock_orders(connection, order_nos)
+        lines = await ledger.lines_where(
+            connection,
+            """
+            lines.order_no = any(%(orders)s) and lines.item_id = %(item)s
+                and lines.said_revision < (select revision from items where item_id = %(item)s)
+            """,
+            {"orders": bigints(order_nos), "item": item_id},
+        )
+        await self._say_again(connection, job, lines)
+
+    async def _place_chunk(self, connection: AsyncConnection, job: Job, cursor: int) -> None:
+        connection_id, _, location_id = job.subject.partition(":")
+        rows = await fetch(
+            connection,
+            "select id from orders where connection_id = %s and location_id = %s and id > %s order by id limit %s",
+            (UUID(connection_id), location_id, cursor, CHUNK_ORDERS),
+        )
+        if not rows:
+            await queue.finish(connection, job)
+            return
+        order_nos = [row[0] for row in rows]
+        await ledger.lock_orders(connection, order_nos)
+        lines = await ledger.lines_where(
+            connection, "lines.order_no = any(%(orders)s)", {"orders": bigints(order_nos)}
+        )
+        await self._say_again(connection, job, lines)
+        await queue.advance(connection, job, order_nos[-1])
+
+    async def _say_again(self, connection: AsyncConnection, job: Job, lines: Sequence[Line]) -> None:
+        if not lines:
+            return
+        known = await item_store.load_items(connection, {line.part.item_id for line in lines}, self._rules)
+        book = (await books(connection, known)).get(job.tenant_id, _EMPTY_BOOK)
+        places = await load_connections(connection, {line.order.connection_id for line in lines})
+        stored = await ledger.entries_of(connection, sorted({line.order.order_no for line in lines}))
+        by_order: defaultdict[Order, list[Line]] = defaultdict(list)
+        for line in lines:
+            by_order[line.order].append(line)
+        marks: list[tuple[Line, int, LineState]] = []
+        changed: list[tuple[Order, Change]] = []
+        for order, its_lines in by_order.items():
+            about = {(line.part.line_id, line.part.part) for line in its_lines}
+            said = say(
+                order.connection_id,
+                order.order_id,
+                [line.part for line in its_lines],
+                {
+                    key: entry
+                    for key, entry in stored.get(order.order_no, {}).items()
+                    if (entry.standing.line_id, entry.standing.part) in about
+                },
+                book=book,
+                place=places.get((order.tenant_id, order.connection_id), _UNKNOWN).place(order.location_id),
+                causes={},
+                default=Cause.MAPPING,
+            )
+            marks += [(line, *state) for line, state in zip(its_lines, said.states, strict=True)]
+            changed += [(order, change) for change in said.changes]
+        await ledger.put_entries(connection, changed)
+        await ledger.mark_said(connection, marks)
+        await self._publish(connection, changed, places)
+        await self._announce(connection, marks, known)
+        RESTATED.labels(job.kind).inc(len(lines))
+
+    async def _publish(
+        self,
+        connection: AsyncConnection,
+        changed: Sequence[tuple[Order, Change]],
+        places: dict[tuple[UUID, UUID], KnownConnection],
+    ) -> None:
+        now, traceparent = self._clock.now(), tracing.current_traceparent()
+        said = [
+            messages.product_sale(
+                order,
+                change,
+                at=now,
+                first_day=places.get((order.tenant_id, order.connection_id), _UNKNOWN).first_day,
+                traceparent=traceparent,
+            )
+            for order, change in changed
+        ]
+        await enqueue(connection, said)
+
+    async def _announce(
+        self,
+        connection: AsyncConnection,
+        marks: Sequence[tuple[Line, int, LineState]],
+        known: dict[tuple[UUID, UUID], item_store.KnownItem],
+    ) -> None:
+        parked = {line.part.item_id for line, _, state in marks if state is LineState.PARKED}
+        waiting = {
+            item_id for (_, item_id), item in known.items() if item_id in parked and not item.announced
+        }
+        if waiting:
+            said = await announcements(connection, waiting, self._clock.now(), tracing.current_traceparent())
+            await enqueue(connection, said)
+
+
+async def _erase_chunk(connection: AsyncConnection, job: Job, bound: int) -> None:
+    """Delete some orders of an erased connection (those up to `bound`), at last its items."""
+    connection_id = UUID(job.subject)
+    rows = await fetch(
+        connection,
+        "select id from orders where connection_id = %s and id <= %s limit %s",
+        (connection_id, bound, CHUNK_ORDERS),
+    )
+    if rows:
+        order_nos = [row[0] for row in rows]
+        await ledger.lock_orders(connection, order_nos)
+        for table, column in (
+            ("ledger_lines", "order_no"), ("entries", "order_no"), ("order_days", "order_no"), ("orders", "id")
+        ):  # fmt: skip
+            await execute(connection, f"delete from {table} where {column} = any(%s)", (bigints(order_nos),))
+        return
+    await execute(
+        connection,
+        "delete from mappings where item_id in (select item_id from items where connection_id = %s)",
+        (connection_id,),
+    )
+    await execute(connection, "delete from items where connection_id = %s", (connection_id,))
+    await queue.finish(connection, job)
