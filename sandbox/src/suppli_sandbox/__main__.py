@@ -1,4 +1,4 @@
-"""`python -m suppli_sandbox square --port N`: start the local Square."""
+"""`python -m suppli_sandbox square --port N`: start the local Square; `issuer`: the development identity provider."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from suppli_sandbox import issuer
 from suppli_sandbox.app import create_app, create_server
 from suppli_sandbox.models import ApplicationSpec
 from suppli_sandbox.square.world import World
@@ -15,7 +16,10 @@ from suppli_sandbox.square.world import World
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped; the first line on stdout is JSON with the address."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["issuer"]:
+        return issuer.main(given[1:])
+    options = _parser().parse_args(given)
     world = World()
     world.application.update(
         ApplicationSpec(
