@@ -140,6 +140,24 @@ class World:
         path = f"/connections/{connection_id}/schedule"
         await until(lambda: replica.get(path, self.tenant).status_code == 200)
 
+    async def state_of(self, replica: Replica, run_id: UUID | str, state: RunState) -> None:
+        """Return when the service has heard that a run is in `state`."""
+        await until(lambda: replica.run_state(run_id) == state.value)
+
+    async def dead_letter(self, group: str, connection_id: UUID) -> str:
+        """Return why a group set a connection's message aside."""
+        topic = f"{CONNECTIONS}.{group}.dlq"
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            async with asyncio.timeout(DEADLINE):
+                async for record in consumer:
+                    if record.key == str(connection_id).encode():
+                        return " ".join(value.decode() for _, value in record.headers)
+        finally:
+            await consumer.stop()
+        raise AssertionError("the topic has no end")
+
     async def next_due(self, connection_id: UUID, count: int = 1) -> NextSyncScheduled:
         """Return the newest word on when a connection is due, when there are `count`."""
         await until(lambda: len(self.heard(NextSyncScheduled, connection_id)) >= count)
@@ -149,8 +167,9 @@ class World:
 class Replica:
     """One process of the service."""
 
-    def __init__(self, process: ServiceProcess, token: str) -> None:
+    def __init__(self, process: ServiceProcess, token: str, connect: Callable[[], Any]) -> None:
         self.process = process
+        self._connect = connect
         self._http = httpx.Client(
             base_url=f"http://127.0.0.1:{process.internal_port}/internal/v1",
             headers={"Authorization": f"Bearer {token}", "Suppli-Actor": "test"},
@@ -162,6 +181,12 @@ class Replica:
 
     def post(self, path: str, tenant: UUID, body: dict[str, Any] | None = None) -> httpx.Response:
         return self._http.post(path, headers={"Suppli-Tenant": str(tenant)}, json=body or {})
+
+    def run_state(self, run_id: UUID | str) -> str | None:
+        """Return a run's state out of the service's database."""
+        with self._connect() as connection:
+            row = connection.execute("select state from runs where run_id = %s", [str(run_id)]).fetchone()
+        return None if row is None else str(row[0])
 
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.process.internal_port}/metrics").text
@@ -200,7 +225,11 @@ class Deployment:
         process.start()
         self._stack.callback(process.stop)
         process.wait_ready()
-        return Replica(process, self._servers.openbao.internal_token("sync-scheduler"))
+        return Replica(
+            process,
+            self._servers.openbao.internal_token("sync-scheduler"),
+            lambda: self._servers.postgres.connect(self.database.name),
+        )
 
 
 async def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
