@@ -19,6 +19,7 @@ from suppli_service_kit.outbox import enqueue
 
 from suppli_connector_kit.adapters.queue import LOWEST, PRIORITIES
 from suppli_connector_kit.adapters.says import run_message
+from suppli_connector_kit.adapters.token_times import GIVE_UP_AFTER
 from suppli_connector_kit.domain.changes import reads_differently, to_read_again
 from suppli_connector_kit.metrics import DROPPED
 
@@ -34,6 +35,11 @@ _STORE = sa.text("""
 _TIMES = sa.text("""
     insert into connection_times (connection_id, tenant_id, active) values (:connection, :tenant, :active)
     on conflict (connection_id) do update set active = excluded.active
+""")
+_REVOKE = sa.text("""
+    update connection_times set revoke_at = :at, revoke_until = cast(:at as timestamptz) + :patience,
+        refresh_at = null
+    where connection_id = :connection
 """)
 _WAKE = sa.text("""
     update sync_queue set not_before = clock_timestamp() where connection_id = :connection
@@ -152,6 +158,8 @@ class ConnectionBook:
         await connection.execute(_TIMES, ids | {"active": active})
         if event.state is ConnectionState.DISCONNECTED:
             await self._drop_runs(connection, event.connection_id)
+            at = event.disconnected_at or event.changed_at
+            await connection.execute(_REVOKE, ids | {"at": at, "patience": GIVE_UP_AFTER})
             if event.erase:
                 await self._erase(connection, ids)
             return True

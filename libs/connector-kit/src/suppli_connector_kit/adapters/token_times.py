@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,6 +58,8 @@ _FIGURES = sa.text("""
     from connection_times where active
 """)
 CLAIM_HOLD_SECONDS = 60.0
+GIVE_UP_AFTER = timedelta(days=1)
+"""How long a revocation is tried; after it the tokens are destroyed, asked for or not."""
 MOST = 20
 
 
@@ -76,6 +78,10 @@ class Due:
 
     key: AccountKey
     until: datetime | None = None
+
+    def asked_before(self, at: datetime) -> bool:
+        """Return whether the revocation was asked for before `at`: then a later authorization stands."""
+        return self.until is not None and self.until - GIVE_UP_AFTER < at
 
 
 class TokenTimes:

@@ -199,6 +199,16 @@ class TokenKeeper:
                 found = await self._store.read(self.path(key))
         await self._noted(key, stored)
 
+    async def write(self, key: AccountKey, stored: StoredTokens, *, version: int) -> None:
+        """Store tokens in place of that version; raises `VaultConflict` where another is there by now."""
+        await self._store.write(self.path(key), to_secret(stored), cas=version)
+        self.forget(key)
+
+    async def destroy(self, key: AccountKey) -> None:
+        """Destroy a connection's tokens with all their versions."""
+        await self._store.destroy(self.path(key))
+        self.forget(key)
+
     async def refresh(self, key: AccountKey, old_access_token: str | None = None) -> StoredTokens:
         """Refresh the tokens, or wait for whoever is doing it.
 

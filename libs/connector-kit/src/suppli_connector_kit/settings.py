@@ -1,0 +1,75 @@
+"""What an operator may change of any connector; a connector's own settings subclass this."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from suppli_contracts.internal import Manifest
+from suppli_service_kit.settings import Environment, MissingSetting, ServiceSettings
+
+from suppli_connector_kit.adapters.hold import LeaseTimes
+from suppli_connector_kit.engine.ports import Limits
+
+
+class RefusedSetting(MissingSetting):
+    """A setting that production does not accept."""
+
+
+class ConnectorSettings(ServiceSettings):
+    """Settings of a connector: set `env_prefix` and the provider's `base_url` in the subclass."""
+
+    base_url: str = Field(..., description="Address of the provider's API.")
+    workers: int = Field(4, ge=1, le=32, description="Runs that this process does at once.")
+    walks: int = Field(
+        3,
+        ge=1,
+        le=32,
+        description="Location groups read at once, over all runs of the process; each holds two pages.",
+    )
+    lease_seconds: float = Field(30, gt=1, description="How long a run's lease lasts without renewal (s).")
+    renew_seconds: float = Field(8, gt=0.1, description="How often the lease is renewed (s).")
+    publish_seconds: float = Field(
+        10, gt=0, description="How long publishing a page may take (s); less than the lease."
+    )
+    safety_lag_seconds: float = Field(
+        2, ge=0, description="How far coverage stays behind the provider's clock (s)."
+    )
+    overlap_seconds: float = Field(
+        600, ge=0, description="How far every run goes back over what is covered (s)."
+    )
+    bulk_backlog: int = Field(
+        5_000, ge=0, description="A backfill waits while readers are further behind than so many records."
+    )
+
+    def limits(self) -> Limits:
+        """Return the engine's settings."""
+        return Limits(
+            safety_lag=timedelta(seconds=self.safety_lag_seconds),
+            overlap=timedelta(seconds=self.overlap_seconds),
+            publish_seconds=self.publish_seconds,
+            walks=self.walks,
+            bulk_backlog=self.bulk_backlog,
+        )
+
+    def lease_times(self) -> LeaseTimes:
+        """Return how long leases last."""
+        return LeaseTimes(lease=self.lease_seconds, renew=self.renew_seconds)
+
+    def check(self, manifest: Manifest) -> None:
+        """Refuse settings that cannot work, and in production a provider's address outside its own hosts.
+
+        Raises:
+            RefusedSetting: says which setting and why.
+        """
+        if self.publish_seconds + self.renew_seconds >= self.lease_seconds:
+            raise RefusedSetting("lease_seconds must be more than publish_seconds and renew_seconds together")
+        address = urlsplit(self.base_url)
+        safe = address.scheme == "https" and address.hostname in manifest.account_hosts
+        if self.environment is Environment.PRODUCTION and not safe:
+            hosts = ", ".join(manifest.account_hosts) or "none"
+            raise RefusedSetting(
+                f"base_url {address.scheme}://{address.hostname} is refused in production; "
+                f"https with one of these hosts is accepted: {hosts}"
+            )

@@ -1,0 +1,136 @@
+"""What goes on beside the runs: refreshing tokens at half-life, withdrawing access, and measuring."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from suppli_service_kit.clock import Clock
+from suppli_service_kit.logs import get_logger
+from suppli_service_kit.vault import VaultError
+from suppli_service_kit.waiting import full_jitter, wait_or_stop
+
+from suppli_connector_kit import metrics
+from suppli_connector_kit.adapters.token_times import Due, TokenTimes
+from suppli_connector_kit.errors import AuthError, ProviderError
+from suppli_connector_kit.protocol import Connector
+from suppli_connector_kit.tokens.keeper import TokenKeeper
+from suppli_connector_kit.tokens.secret import StoredTokens
+
+log = get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+MEASURE_SECONDS = 15.0
+AGAIN_SECONDS = 60.0
+REVOKE_SECONDS = 10.0
+
+
+class Upkeep:
+    """Loops over due lists that hold ids and times only; paused connections are kept alive like all others."""
+
+    def __init__(
+        self, connector: Connector[Any], keeper: TokenKeeper, times: TokenTimes, *, clock: Clock
+    ) -> None:
+        self._connector, self._keeper, self._times, self._clock = connector, keeper, times, clock
+        self.wake = asyncio.Event()
+
+    async def refresh(self, stop: asyncio.Event) -> None:
+        """Refresh tokens whose half-life is over, until `stop`."""
+        while not await wait_or_stop(stop, LOOK_SECONDS):
+            try:
+                for due in await self._times.due_refreshes():
+                    await self._refresh(due)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("refresh_list_not_read", error=type(error).__name__)
+
+    async def revoke(self, stop: asyncio.Event) -> None:
+        """Withdraw access that was given back, until `stop`."""
+        while not stop.is_set():
+            await self._look(stop)
+            try:
+                for due in await self._times.due_revocations():
+                    await self._revoke(due)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("revocation_list_not_read", error=type(error).__name__)
+
+    async def measure(self, stop: asyncio.Event) -> None:
+        """Say how fresh the connections are, until `stop`."""
+        while not await wait_or_stop(stop, MEASURE_SECONDS):
+            try:
+                figures = await self._times.figures()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("figures_not_read", error=type(error).__name__)
+                continue
+            metrics.FRESHNESS.set(figures.oldest_seconds)
+            metrics.STALE.set(figures.stale)
+            metrics.EXPIRING.set(figures.near_expiry)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        waking = asyncio.ensure_future(self.wake.wait())
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({waking, stopping}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            stopping.cancel()
+        self.wake.clear()
+
+    async def _refresh(self, due: Due) -> None:
+        try:
+            await self._keeper.refresh(due.key)
+        except AuthError:
+            await self._forget(due)
+        except (ProviderError, VaultError) as error:
+            log.warning("refresh_put_off", connection=str(due.key.connection_id), error=type(error).__name__)
+            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+
+    async def _forget(self, due: Due) -> None:
+        """Take a connection whose tokens cannot be refreshed off the list."""
+        found = await self._keeper.stored(due.key)
+        if found is None:
+            await self._times.revoked(due.key)
+            return
+        stored = found[0]
+        await self._times.noted(due.key, expires_at=stored.tokens.expires_at, refresh_at=stored.refresh_at())
+
+    async def _revoke(self, due: Due) -> None:
+        try:
+            found = await self._keeper.stored(due.key)
+            if found is None:
+                await self._times.revoked(due.key)
+            elif due.asked_before(found[0].obtained_at):
+                await self._times.authorized(due.key)
+            else:
+                await self._withdraw(due, found[0])
+        except VaultError as error:
+            log.warning("revocation_put_off", error=type(error).__name__)
+            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+
+    async def _withdraw(self, due: Due, stored: StoredTokens) -> None:
+        outcome = await self._ask_provider(stored)
+        if outcome == "failed" and due.until is not None and self._clock.now() < due.until:
+            metrics.REVOCATIONS.labels("put_off").inc()
+            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+            return
+        metrics.REVOCATIONS.labels("done" if outcome == "done" else "given_up").inc()
+        again = await self._keeper.stored(due.key)
+        if again is not None and again[0].obtained_at > stored.obtained_at:
+            await self._times.authorized(
+                due.key
+            )  # authorized anew meanwhile: those tokens are not ours to destroy
+            return
+        await self._keeper.destroy(due.key)
+        await self._times.revoked(due.key)
+        log.info("tokens_destroyed", connection=str(due.key.connection_id), revocation=outcome)
+
+    async def _ask_provider(self, stored: StoredTokens) -> str:
+        try:
+            async with asyncio.timeout(REVOKE_SECONDS):
+                await self._connector.revoke(await self._keeper.application(), stored.tokens)
+        except AuthError:
+            return "done"  # the provider does not know us any more
+        except (ProviderError, TimeoutError) as error:
+            log.warning("revocation_failed", error=type(error).__name__)
+            return "failed"
+        return "done"
