@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 from suppli_contracts.errors import UnknownEvent
 from suppli_service_kit.kafka.batches import BadMessage, Streak, work_through
-from suppli_service_kit.kafka.consumer import frontier, runs
+from suppli_service_kit.kafka.consumer import STALLED_SECONDS, Subscription, frontier, runs
 from suppli_service_kit.kafka.messages import InMessage
 
 
@@ -88,7 +89,7 @@ async def test_more_than_fifty_bad_in_a_row_stop_the_setting_aside() -> None:
 
 
 async def test_a_race_of_two_writers_is_not_taken_for_bad_data() -> None:
-    """A unique violation by a concurrent writer passes the second time; setting it aside would lose a sale."""
+    """A unique violation by a concurrent writer passes the second time; set aside, a sale would be lost."""
     calls = 0
 
     async def races(messages: Sequence[InMessage]) -> None:
@@ -111,3 +112,17 @@ async def test_wrong_data_is_permanent(error: Exception) -> None:
 
     outcome = await work_through([message(0)], refuses, Streak())
     assert [bad.offset for bad, _ in outcome.bad] == [0]
+
+
+def test_a_consumer_is_stuck_only_when_messages_wait_and_nothing_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Restarting a process because its database is away would add to the outage; one that hangs must go."""
+    reading = Subscription(("t",), "g", Store(set()), 10, 20)
+    waiting = {TopicPartition("t", 0): 5}
+    monkeypatch.setattr(Subscription, "lag", lambda self: waiting)
+    assert not reading.is_stalled()
+    reading.turned_at -= STALLED_SECONDS + 1
+    assert reading.is_stalled()
+    waiting.clear()
+    assert not reading.is_stalled()

@@ -47,7 +47,7 @@ HANDLER_SECONDS = (
 )
 MAX_POLL_INTERVAL_MS = 300_000
 STOP_SECONDS = 5.0  # how long a batch in work may finish when the process stops
-STALLED_SECONDS = 300.0  # lag without progress for so long is a stuck consumer
+STALLED_SECONDS = 300.0  # messages wait and no batch is even tried for so long: a stuck consumer
 
 Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 Offsets: TypeAlias = "dict[TopicPartition, int]"
@@ -81,7 +81,7 @@ class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             self._subscription.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._subscription.progressed_at = time.monotonic()
+        self._subscription.turned_at = time.monotonic()
         log.info("partitions_assigned", group=self._subscription.group, count=len(set(assigned)))
 
 
@@ -91,7 +91,7 @@ class Subscription:
 
     Attributes:
         done: per partition, the offset up to which everything is durable and committed.
-        progressed_at: monotonic instant (s) of the last progress.
+        turned_at: monotonic instant (s) at which a batch was last done or tried.
     """
 
     topics: tuple[str, ...]
@@ -103,7 +103,7 @@ class Subscription:
     backoff: Backoff = field(default_factory=Backoff)
     streak: Streak = field(default_factory=Streak)
     done: Offsets = field(default_factory=dict)
-    progressed_at: float = field(default_factory=time.monotonic)
+    turned_at: float = field(default_factory=time.monotonic)
     subscriber: BatchSubscriber | None = None
 
     def assigned(self) -> set[TopicPartition]:
@@ -129,8 +129,8 @@ class Subscription:
             self.done.pop(partition, None)
 
     def is_stalled(self) -> bool:
-        """Return whether messages wait and nothing has moved for `STALLED_SECONDS`."""
-        return time.monotonic() - self.progressed_at > STALLED_SECONDS and any(self.lag().values())
+        """Return whether messages wait and no batch was even tried for `STALLED_SECONDS`."""
+        return time.monotonic() - self.turned_at > STALLED_SECONDS and any(self.lag().values())
 
 
 class Consumers:
@@ -297,6 +297,7 @@ class Consumers:
         started = time.monotonic()
         async with subscription.lock:
             failure = await self._settle(subscription, records)
+        subscription.turned_at = time.monotonic()  # a batch that is tried again is no stuck consumer
         if failure is None:
             subscription.backoff.reset()
             metrics.BATCH_SECONDS.labels(subscription.group).observe(time.monotonic() - started)
@@ -395,7 +396,6 @@ class Consumers:
             metrics.LOST_COMMITS.labels(subscription.group).inc()
             log.warning("offsets_not_committed", group=subscription.group, error=type(error).__name__)
         subscription.done |= ends
-        subscription.progressed_at = time.monotonic()
 
     async def _close(self) -> None:
         broker, self._broker = self._broker, None
