@@ -1,0 +1,1 @@
+"""What `make bench` measures: the system next to bare-bones baselines, in one run."""

@@ -1,0 +1,86 @@
+"""Shops for the benchmarks: merchants with generated sales, connected and mapped through the public API."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import date
+from uuid import uuid4
+
+from suppli_demo.shop import Json, Refused, Shop, Tie, wait_for
+from suppli_demo.system import System
+from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec
+
+ZONE = "America/New_York"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One tenant with one merchant."""
+
+    system: System
+    shop: Shop
+    merchant: str
+    location: str
+
+    def generate(self, orders: int, seed: int) -> None:
+        """Give the merchant sales of March 2026."""
+        spec = GenerateSpec(
+            count=orders, seed=seed, start_at="2026-03-02T12:00:00Z", end_at="2026-03-20T12:00:00Z"
+        )
+        self.system.control.generate_orders(self.merchant, spec)
+
+    def connect(self) -> str:
+        """Connect and begin the first import; return the connection's id."""
+        connection = str(self.shop.connect(self.merchant)["connection"]["id"])
+        self.shop.put_location("shop", "Shop", ZONE)
+        self.shop.tie(connection, [Tie(self.location, "shop", ZONE)])
+        self.shop.start(connection, date(2026, 3, 1))
+        return connection
+
+    def finished(self, connection: str, *, at_least: int = 1, seconds: float = 300) -> Json:
+        """Return the newest run once none is queued or running."""
+        run = self.shop.wait_for_runs(connection, at_least=at_least, seconds=seconds)[0]
+        if run["state"] != "succeeded":
+            raise RuntimeError(f"run {run['run_id']} {run['state']}: {run.get('error')}")
+        return run
+
+    def map_everything(self, connection: str) -> None:
+        """Map every catalog item to a product of its own."""
+        items = wait_for(lambda: self.shop.items(connection, "unmapped") or None, "items to map", 60)
+        named = [item for item in items if item["item_key"].startswith("id:")]
+        products = [
+            {"product_id": item["item_key"], "name": item["item_key"], "unit": "each"} for item in named
+        ]
+        self.shop.import_products(products)
+        for item in named:
+            self._map(item)
+
+    def _map(self, item: Json) -> None:
+        def tried() -> bool | None:
+            try:
+                self.shop.map(item["item_id"], item["item_key"])
+            except Refused as refused:
+                if refused.type == "unknown-product":
+                    return None
+                raise
+            return True
+
+        wait_for(tried, "a product in the mapping service")
+
+
+def new_bench(system: System) -> Bench:
+    """Return a fresh tenant and merchant."""
+    number = next(_numbers)
+    merchant, location = f"MLBENCH{number:06}", f"LBENCH{number:07}"
+    system.control.create_merchant(
+        MerchantSpec(
+            id=merchant,
+            name=f"Bench {number}",
+            locations=(LocationSpec(id=location, name="Main", timezone=ZONE),),
+        )
+    )
+    tenant = uuid4()
+    token = system.issuer.token(subject="bench", tenants=[tenant], role="admin")
+    return Bench(system, Shop(system.gateway_url, token, tenant), merchant, location)
