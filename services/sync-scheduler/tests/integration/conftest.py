@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from suppli_embedded.processes import ServiceProcess
 from suppli_embedded.runtime import Servers
 from suppli_embedded.topics import create_topics
 from suppli_service_kit.database import migrate
+from suppli_service_kit.outbox import LOCK_ID as OUTBOX_LOCK
 
 DEADLINE = 20.0
 PROVIDER = "square"
@@ -207,6 +208,18 @@ class Deployment:
     def move_clock(self, by: timedelta) -> None:
         """Move the service's clock: from now on it is ahead of the machine's by so much."""
         self._clock.write_text(str(by.total_seconds()))
+
+    @contextmanager
+    def holding_back_messages(self) -> Iterator[None]:
+        """Keep what the service says in its outbox: whoever holds this lock is the one that publishes."""
+        with self._servers.postgres.connect(self.database.name) as connection:
+            connection.execute("select pg_advisory_lock(%s)", [OUTBOX_LOCK])
+            yield
+
+    async def until_runs(self, count: int) -> None:
+        """Return when the service has stored so many runs."""
+        with self._servers.postgres.connect(self.database.name) as connection:
+            await until(lambda: connection.execute("select count(*) from runs").fetchone() == (count,))
 
     def start(self, name: str = "one", **settings: object) -> Replica:
         public, internal = free_ports(2)

@@ -169,17 +169,23 @@ async def test_bad_connection_is_set_aside_and_the_next_goes_through(deployment:
 
 async def test_killed_before_its_word_was_published(deployment: Any, world: Any) -> None:
     """Otherwise a kill at the wrong moment leaves a run that no connector was told of."""
-    replica = deployment.start()
-    connections = [uuid4() for _ in range(10)]
-    for connection in connections:
-        await world.connect(connection)
-        await world.known_to(replica, connection)
-    answers = [ask(replica, world, connection).json()["run_id"] for connection in connections]
-    replica.process.kill()  # right after the answers: some commands are in the outbox alone
+    with deployment.holding_back_messages():
+        replica = deployment.start()
+        asked, due = uuid4(), uuid4()
+        await world.connect(asked)
+        await world.connect(due, HOURLY)
+        await world.known_to(replica, asked)
+        await world.known_to(replica, due)
+        run_id = ask(replica, world, asked).json()["run_id"]
+        deployment.move_clock(timedelta(hours=1))
+        await deployment.until_runs(2)
+        replica.process.kill()
+        assert world.heard(RunSync, asked) == world.heard(RunSync, due) == []
     deployment.start()
-    for connection, run_id in zip(connections, answers, strict=True):
-        commands = await world.commands(connection, 1)
-        assert {str(command.run_id) for command in commands} == {run_id}
+    assert str((await world.commands(asked, 1))[0].run_id) == run_id
+    assert (await world.commands(due, 1))[0].kind == RunKind.SCHEDULED
+    said = world.heard(SyncRunChanged, asked) + world.heard(SyncRunChanged, due)
+    assert len({run.run_id for run in said}) == 2
 
 
 async def test_two_processes_share_the_work(deployment: Any, world: Any) -> None:

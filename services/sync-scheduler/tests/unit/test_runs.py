@@ -203,7 +203,7 @@ def test_cancel_of_a_queued_run_is_final_whatever_its_connector_says() -> None:
 
 
 def test_cancel_of_a_running_run_waits_for_its_connector_but_not_for_ever() -> None:
-    """Otherwise a run is said to be cancelled while it publishes, or never ends when its connector is away."""
+    """Otherwise a run is said to be cancelled while it publishes, or never ends at all."""
     active = run(state=RunState.RUNNING, sequence=3)
     asked = runs.cancel(Lane(active), active.run_id, now=NOW)
     assert asked.stop
