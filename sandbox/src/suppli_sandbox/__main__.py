@@ -1,4 +1,4 @@
-"""`python -m suppli_sandbox square --port N`: start the local Square; `issuer`: the development identity provider."""
+"""`python -m suppli_sandbox square|issuer --port N`: the local Square, or the identity provider."""
 
 import argparse
 import os

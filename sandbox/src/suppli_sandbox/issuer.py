@@ -1,7 +1,7 @@
 """A development identity provider: signs the tokens that the platform's own would, for demos and tests.
 
-Discovery, JWKS and a control API that hands out tokens for the asking. Never part of a deployment: in production
-the gateway refuses an issuer that is not https or lies on this machine.
+Discovery, JWKS and a control API that hands out tokens for the asking. Never part of a deployment: in
+production the gateway refuses an issuer that is not https or lies on this machine.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Issuer:
     @property
     def jwks_url(self) -> str:
         """Where the public keys are."""
-        return f"{self.url}/.well-known/jwks.json"
+        return f"{self.url}/jwks"
 
     def token(self, wanted: TokenRequest) -> str:
         """Return a signed token."""
@@ -131,7 +131,7 @@ def create_app(issuer: Issuer) -> Starlette:
         except msgspec.MsgspecError as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(
-            {"access_token": issuer.token(wanted), "token_type": "Bearer", "expires_in": wanted.ttl_s}
+            {"token": issuer.token(wanted), "token_type": "Bearer", "expires_in": wanted.ttl_s}
         )
 
     async def rotate(_: Request) -> Response:
@@ -141,7 +141,7 @@ def create_app(issuer: Issuer) -> Starlette:
     return Starlette(
         routes=[
             Route("/.well-known/openid-configuration", discovery),
-            Route("/.well-known/jwks.json", jwks),
+            Route("/jwks", jwks),
             Route("/_control/token", token, methods=["POST"]),
             Route("/_control/rotate", rotate, methods=["POST"]),
         ]
