@@ -1,0 +1,93 @@
+"""The public API as one application; also made without any server, for its document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from suppli_service_kit.settings import Environment
+
+from suppli_gateway.connections.endpoints import router as connections
+from suppli_gateway.context import Gateway
+from suppli_gateway.documentation import ProblemView
+from suppli_gateway.events.endpoints import router as events
+from suppli_gateway.items.endpoints import router as items
+from suppli_gateway.locations.endpoints import router as locations
+from suppli_gateway.middleware import BodyLimit, PublicEdge
+from suppli_gateway.oauth.endpoints import router as oauth
+from suppli_gateway.products.endpoints import IMPORT_PATH
+from suppli_gateway.products.endpoints import router as products
+from suppli_gateway.runs.endpoints import router as runs
+
+VERSION = "1.0.0"
+DESCRIPTION = """\
+Connect a point of sale, choose what is imported, follow its syncs and say which product each item is.
+
+Every call but the provider's redirect carries a bearer token of the platform's identity provider; its role decides
+what it may do (viewer < operator < admin). Errors are problems (RFC 9457) with a stable `type`. Lists go on by
+`next_cursor`. A POST with an `Idempotency-Key` may be sent again: the first answer comes back for 24 hours.
+"""
+
+
+def create_api(gateway: Gateway | None) -> FastAPI:
+    """Return the application. Without `gateway` it only describes itself."""
+    production = gateway is None or gateway.settings.environment is Environment.PRODUCTION
+    app = FastAPI(
+        title="Suppli Integrations",
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None if production else "/v1/docs",
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    for router in (connections, oauth, runs, items, products, locations, events):
+        app.include_router(router)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    if gateway is not None:
+        settings = gateway.settings
+        app.state.gateway = gateway
+        app.add_middleware(
+            BodyLimit, most=settings.max_body_bytes, by_path={IMPORT_PATH: settings.max_import_bytes}
+        )
+        app.add_middleware(PublicEdge, production=production)
+    return app
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with our problems in place of the framework's validation errors."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        schemas["Problem"] = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
+        for operations in document["paths"].values():
+            for method, operation in operations.items():
+                _finish(method, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Of your choice, at most 200 characters: sent again with it, the request is not done twice.",
+    "schema": {"type": "string", "maxLength": 200},
+    "example": "5b0c1a52-7d39-4c7e-9f0e-6f0d3f1f2a11",
+}
+
+
+def _finish(method: str, operation: dict[str, Any]) -> None:
+    invalid = operation["responses"].get("422", {})
+    if "HTTPValidationError" in str(invalid):
+        operation["responses"]["422"] = {
+            "description": "The request is not valid; `errors` names every field",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    if method == "post":
+        operation.setdefault("parameters", []).append(_KEY)

@@ -1,0 +1,82 @@
+"""Wires the gateway: the only place where its parts are made."""
+
+from __future__ import annotations
+
+from suppli_contracts.topics import MAPPING_EVENTS, SYNC_EVENTS, connector_service, group
+from suppli_service_kit.clock import Clock
+from suppli_service_kit.database import database_at
+from suppli_service_kit.http_client import Timeouts
+from suppli_service_kit.internal_api import InternalClient, InternalToken
+from suppli_service_kit.service import Service
+from suppli_service_kit.urls import libpq_url
+
+from suppli_gateway.api import create_api
+from suppli_gateway.auth.keys import SigningKeys
+from suppli_gateway.auth.tokens import TokenReader
+from suppli_gateway.background import Background
+from suppli_gateway.consumers import MappingEvents, SyncEvents
+from suppli_gateway.context import Gateway
+from suppli_gateway.due import DueWork
+from suppli_gateway.events.hub import Hub
+from suppli_gateway.services import Connector, MappingService, Scheduler, Services
+from suppli_gateway.settings import Settings
+
+NAME = "gateway"
+
+
+def create_service(settings: Settings, *, clock: Clock | None = None) -> Service:
+    """Return the gateway as a process; nothing is connected yet."""
+    service = Service(NAME, settings, clock=clock)
+    gateway = _gateway(service, settings)
+    service.serve_public(create_api(gateway))
+    service.consumers.subscribe(
+        SYNC_EVENTS, group=group(NAME, "sync-events"), handler=SyncEvents(service.database, service.clock)
+    )
+    service.consumers.subscribe(
+        MAPPING_EVENTS, group=group(NAME, "mapping-events"), handler=MappingEvents(service.database)
+    )
+    service.relay_outbox()
+    service.add_task("live events", gateway.hub.run)
+    service.add_task("background", Background(gateway).run)
+    service.health.register("live-events", gateway.hub.check)
+    return service
+
+
+def _gateway(service: Service, settings: Settings) -> Gateway:
+    keys = SigningKeys(
+        settings.jwks_url, max_age=settings.jwks_max_age_seconds, retry_after=settings.jwks_retry_seconds
+    )
+    service.on_close(keys.close)
+    service.health.register("identity-provider", keys.check)
+    tokens = TokenReader(keys, issuer=settings.issuer, audience=settings.audience, clock=service.clock)
+    relay_database = database_at(settings.relay_dsn(), pool=1, name="gateway-due")
+    service.on_close(relay_database.close)
+    services = _services(service, settings)
+    service.on_close(services.close)
+    return Gateway(
+        settings=settings,
+        database=service.database,
+        clock=service.clock,
+        tokens=tokens,
+        services=services,
+        hub=Hub(libpq_url(settings.database_dsn()), max_streams=settings.max_streams),
+        due=DueWork(relay_database),
+    )
+
+
+def _services(service: Service, settings: Settings) -> Services:
+    patience = settings.internal_timeout_seconds
+    timeouts = Timeouts(connect=2.0, read=patience, total=patience)
+
+    def client(name: str, url: str) -> InternalClient:
+        return InternalClient(url, InternalToken(service.vault, name), service=name, timeouts=timeouts)
+
+    connectors = {
+        provider: Connector(client(connector_service(provider), url), connector_service(provider))
+        for provider, url in settings.connector_urls.items()
+    }
+    return Services(
+        connectors=connectors,
+        scheduler=Scheduler(client("sync-scheduler", settings.sync_scheduler_url), "sync-scheduler"),
+        mapping=MappingService(client("mapping", settings.mapping_url), "mapping"),
+    )

@@ -1,0 +1,1 @@
+"""Who calls: the platform's JWTs, roles and tenants."""

@@ -1,0 +1,374 @@
+"""Connections as the public API takes and says them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from suppli_contracts.events.connections import Schedule, ScheduleKind
+
+from suppli_gateway.connections.changes import LocationChange
+from suppli_gateway.runs.schemas import RUN_EXAMPLE, RequestedRun, RunView
+
+StateName = Literal["pending", "connected", "syncing", "error", "paused", "disconnected"]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+CONNECTION_ID = RUN_EXAMPLE["connection_id"]
+DAILY = {"kind": "daily", "daily_at": "04:00", "timezone": "America/Los_Angeles"}
+LOCATION_EXAMPLE = {
+    "location_id": "LSEATTLE",
+    "name": "Seattle, Pike Street",
+    "currency": "USD",
+    "chosen": True,
+    "suppli_location_id": "pike-street",
+    "zones": [{"timezone": "America/Los_Angeles", "day_cutoff": "03:00", "from_date": None}],
+}
+CONNECTION_EXAMPLE = {
+    "id": CONNECTION_ID,
+    "provider": "square",
+    "environment": "production",
+    "state": "connected",
+    "status": "Connected. Next sync on 2026-03-03 at 12:00 UTC.",
+    "revision": 4,
+    "account": {"account_id": "MLEXAMPLE", "name": "Corner Coffee"},
+    "schedule": {**DAILY, "every_minutes": None},
+    "start_date": "2026-01-01",
+    "started_at": "2026-03-02T05:58:00Z",
+    "first_day": "2026-03-01",
+    "created_at": "2026-03-02T05:55:00Z",
+    "changed_at": "2026-03-02T05:58:00Z",
+    "disconnected_at": None,
+    "last_sync_at": "2026-03-02T06:00:12Z",
+    "next_sync_at": "2026-03-03T12:00:00Z",
+    "error": None,
+    "unmapped_items": 3,
+}
+DETAILS_EXAMPLE = {
+    **CONNECTION_EXAMPLE,
+    "locations": [LOCATION_EXAMPLE],
+    "active_run": None,
+    "last_run": {**RUN_EXAMPLE, "state": "succeeded", "progress": 1.0},
+    "errors": [],
+}
+SCOPES_EXAMPLE = [{"name": "ORDERS_READ", "reason": "To read the sales that become product sales."}]
+AUTHORIZE_EXAMPLE = {
+    "authorize_url": "https://connect.squareup.com/oauth2/authorize?client_id=...&state=...",
+    "scopes": SCOPES_EXAMPLE,
+}
+
+
+def _example(value: object) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [value]})  # type: ignore[dict-item]
+
+
+class NewConnection(BaseModel):
+    """Which provider to connect."""
+
+    model_config = _example({"provider": "square", "environment": "production"})
+
+    provider: Id
+    environment: Id = "production"
+
+
+class ScheduleBody(BaseModel):
+    """How often a connection is synced by itself: daily at a local time, every so many minutes, or only when asked."""
+
+    model_config = _example(DAILY)
+
+    kind: Literal["daily", "interval", "manual"]
+    daily_at: str | None = Field(None, description="Local time `HH:MM`, for kind daily.")
+    timezone: str = Field("UTC", description="IANA name of the zone that `daily_at` is read in.")
+    every_minutes: int | None = Field(
+        None, description="Minutes from one sync to the next, for kind interval."
+    )
+
+    def schedule(self) -> Schedule:
+        """Return the same as the events say it."""
+        return Schedule(
+            kind=ScheduleKind(self.kind),
+            daily_at=self.daily_at,
+            timezone=self.timezone,
+            every_minutes=self.every_minutes,
+        )
+
+
+class LocationBody(BaseModel):
+    """What changes for one location of the provider's account; what is left out stays as it is.
+
+    Zone and cut-off hold since ever, or from `from_date` on.
+    """
+
+    model_config = _example(
+        {
+            "location_id": "LSEATTLE",
+            "chosen": True,
+            "suppli_location_id": "pike-street",
+            "timezone": "America/Los_Angeles",
+            "day_cutoff": "03:00",
+        }
+    )
+
+    location_id: Id
+    chosen: bool | None = Field(None, description="Whether its sales are imported.")
+    suppli_location_id: Id | None = Field(
+        None, description="The Suppli location it is; `null` takes the tie back."
+    )
+    timezone: str | None = Field(None, description="IANA name.")
+    day_cutoff: str | None = Field(
+        None, description="Local time `HH:MM` before which a sale belongs to the day before."
+    )
+    from_date: date | None = Field(None, description="First business date of this zone and cut-off.")
+
+    def change(self) -> LocationChange:
+        """Return the same as the domain takes it."""
+        said = self.model_fields_set
+        return LocationChange(
+            location_id=self.location_id,
+            chosen=self.chosen,
+            suppli_location_id=self.suppli_location_id,
+            untie="suppli_location_id" in said and self.suppli_location_id is None,
+            timezone=self.timezone,
+            day_cutoff=self.day_cutoff,
+            from_date=self.from_date,
+        )
+
+
+class SettingsBody(BaseModel):
+    """What changes in a connection's settings; what is left out stays as it is."""
+
+    model_config = _example(
+        {"schedule": DAILY, "locations": [LocationBody.model_config["json_schema_extra"]["examples"][0]]}
+    )  # type: ignore[index,call-overload]
+
+    schedule: ScheduleBody | None = None
+    start_date: date | None = Field(None, description="Sales before this business date are read past.")
+    locations: list[LocationBody] = Field(default_factory=list, max_length=500)
+
+
+class StartBody(BaseModel):
+    """Confirm what is imported. What is left out is as drafted before by PATCH."""
+
+    model_config = _example({"start_date": "2026-01-01", "schedule": DAILY})
+
+    start_date: date | None = None
+    schedule: ScheduleBody | None = None
+
+
+class DisconnectBody(BaseModel):
+    """Whether the imported data is kept or erased."""
+
+    model_config = _example({"erase": False})
+
+    erase: bool = False
+
+
+class ScopeView(BaseModel):
+    """A permission asked for at the provider, and why."""
+
+    name: str
+    reason: str
+
+
+class AuthorizeView(BaseModel):
+    """Where to send the person's browser, and what the provider will ask."""
+
+    model_config = _example(AUTHORIZE_EXAMPLE)
+
+    authorize_url: str
+    scopes: list[ScopeView]
+
+
+class ScheduleView(BaseModel):
+    """How often a connection is synced by itself."""
+
+    kind: str
+    daily_at: str | None = None
+    timezone: str
+    every_minutes: int | None = None
+
+
+class ZoneView(BaseModel):
+    """Zone and day cut-off of a location, from a business date on (null = since ever)."""
+
+    timezone: str
+    day_cutoff: str
+    from_date: date | None = None
+
+
+class LocationView(BaseModel):
+    """One location of the provider's account. Imported where it is chosen, tied and has a zone."""
+
+    location_id: str
+    name: str
+    currency: str | None = None
+    chosen: bool
+    suppli_location_id: str | None = None
+    zones: list[ZoneView]
+
+
+class AccountView(BaseModel):
+    """The provider's account."""
+
+    account_id: str
+    name: str | None = None
+
+
+class ConnectionErrorView(BaseModel):
+    """What is wrong with a connection now, or was."""
+
+    error_class: str = Field(description="`auth` needs a person; the others are tried again.")
+    message: str
+    at: datetime
+    reauth_required: bool = False
+    works_until: datetime | None = Field(None, description="Until then the sync still works.")
+    run_id: UUID | None = None
+
+
+class ConnectionView(BaseModel):
+    """A connection in a list."""
+
+    model_config = _example(CONNECTION_EXAMPLE)
+
+    id: UUID
+    provider: str
+    environment: str
+    state: StateName
+    status: str = Field(description="The state in a sentence for a person.")
+    revision: int
+    account: AccountView | None = None
+    schedule: ScheduleView
+    start_date: date | None = None
+    started_at: datetime | None = Field(None, description="Since when the import is confirmed.")
+    first_day: date | None = Field(
+        None, description="The day it was first connected; sales before it are historical."
+    )
+    created_at: datetime
+    changed_at: datetime
+    disconnected_at: datetime | None = None
+    last_sync_at: datetime | None = None
+    next_sync_at: datetime | None = None
+    error: ConnectionErrorView | None = None
+    unmapped_items: int = 0
+
+
+class ConnectionDetails(ConnectionView):
+    """A connection with all that is known of it."""
+
+    model_config = _example(DETAILS_EXAMPLE)
+
+    locations: list[LocationView]
+    active_run: RunView | None = None
+    last_run: RunView | None = None
+    errors: list[ConnectionErrorView] = Field(description="The newest errors, newest first.")
+
+
+class ConnectionPage(BaseModel):
+    """Connections, oldest first."""
+
+    model_config = _example({"items": [CONNECTION_EXAMPLE], "next_cursor": None})
+
+    items: list[ConnectionView]
+    next_cursor: str | None = None
+
+
+class CreatedConnection(AuthorizeView):
+    """A connection that waits for its authorization."""
+
+    model_config = _example({"connection": {**DETAILS_EXAMPLE, "state": "pending"}, **AUTHORIZE_EXAMPLE})
+
+    connection: ConnectionDetails
+
+
+class ConnectedView(BaseModel):
+    """What the authorization led to; `revived` = the account's earlier connection goes on."""
+
+    model_config = _example({"connection": DETAILS_EXAMPLE, "revived": False})
+
+    connection: ConnectionDetails
+    revived: bool
+
+
+class StartedView(BaseModel):
+    """The confirmed connection and the run that imports its past."""
+
+    model_config = _example(
+        {
+            "connection": DETAILS_EXAMPLE,
+            "run": RequestedRun.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload]
+        }
+    )
+
+    connection: ConnectionDetails
+    run: RequestedRun
+
+
+class PreviewSaleView(BaseModel):
+    """A sale as it will be understood; nothing is imported."""
+
+    order_id: str
+    location_id: str
+    occurred_at: datetime
+    business_date: date
+    net: int = Field(description="Minor units of the currency, without tax.")
+    currency: str
+    lines: list[str]
+
+
+class PreviewView(BaseModel):
+    """The last days' sales and the catalog's size."""
+
+    sales: list[PreviewSaleView]
+    orders: int
+    items: int
+    truncated: bool = False
+
+
+class SetAsideView(BaseModel):
+    """An order that could not be understood; it is read again when the reading improves."""
+
+    order_id: str
+    location_id: str
+    reason: str
+    field_path: str | None = None
+    since: datetime
+
+
+class SetAsidePage(BaseModel):
+    """Orders that wait for a better reading."""
+
+    items: list[SetAsideView]
+
+
+class DayView(BaseModel):
+    """Where one business day's money went, in minor units without tax."""
+
+    location_id: str
+    business_date: date
+    currency: str
+    sold_gross: int
+    sold_discount: int
+    sold_net: int
+    sold_quantity: str
+    parked_gross: int
+    parked_discount: int
+    parked_net: int
+    parked_quantity: str
+    ignored_gross: int
+    ignored_discount: int
+    ignored_net: int
+    ignored_quantity: str
+    other_gross: int
+    other_discount: int
+    other_net: int
+    void_quantity: str
+    adjustments: int
+    tax: int
+    provider_net: int
+
+
+class DayPage(BaseModel):
+    """Business days of a connection, oldest first."""
+
+    items: list[DayView]

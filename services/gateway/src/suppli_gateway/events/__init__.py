@@ -1,0 +1,1 @@
+"""Live progress as server-sent events."""

@@ -1,0 +1,1 @@
+"""External items and their mapping, asked of the mapping service."""

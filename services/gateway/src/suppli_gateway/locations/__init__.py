@@ -1,0 +1,1 @@
+"""Suppli's own locations."""

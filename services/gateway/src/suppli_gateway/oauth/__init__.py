@@ -1,0 +1,1 @@
+"""The redirect to a provider and back."""

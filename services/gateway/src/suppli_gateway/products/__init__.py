@@ -1,0 +1,1 @@
+"""Suppli's products, imported here."""

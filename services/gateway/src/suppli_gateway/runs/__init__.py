@@ -1,0 +1,1 @@
+"""Read copies of runs, coverage and due times."""

@@ -1,0 +1,107 @@
+"""What a run's event changes in its read copy: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from suppli_contracts.events.sync import RunState, SyncRunChanged
+
+ACTIVE = (RunState.QUEUED.value, RunState.RUNNING.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCopy:
+    """A run as it was last told."""
+
+    run_id: UUID
+    tenant_id: UUID
+    connection_id: UUID
+    kind: str
+    state: str
+    attempt: int
+    sequence: int
+    updated_at: datetime
+    requested_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    progress: float | None = None
+    counts: dict[str, int]
+    error: dict[str, Any] | None = None
+    change: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is queued or in progress."""
+        return self.state in ACTIVE
+
+    @property
+    def waits_for_retry(self) -> bool:
+        """Whether the run failed and will be tried again."""
+        return self.state == RunState.QUEUED.value and self.next_attempt_at is not None
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether the run works or is about to."""
+        return self.active and not self.waits_for_retry
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run's last try failed."""
+        return self.state == RunState.FAILED.value or (self.waits_for_retry and self.error is not None)
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long the last try took, None while it has not ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of the row, without `change`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "change"}
+
+
+def newest(events: Iterable[SyncRunChanged]) -> list[SyncRunChanged]:
+    """Return each run's newest event, by run id, so that rows are always locked in one order."""
+    best: dict[UUID, SyncRunChanged] = {}
+    for event in events:
+        known = best.get(event.run_id)
+        if known is None or (event.attempt, event.sequence) >= (known.attempt, known.sequence):
+            best[event.run_id] = event
+    return [best[run_id] for run_id in sorted(best)]
+
+
+def copy_of(event: SyncRunChanged, known: RunCopy | None) -> RunCopy | None:
+    """Return the read copy after the event; None where it tells nothing newer.
+
+    An event may leave out what an earlier one said: instants stay, and a retry keeps the reason it is needed.
+    """
+    if known is not None and (event.attempt, event.sequence) <= (known.attempt, known.sequence):
+        return None
+    error = None if event.error is None else msgspec.to_builtins(event.error)
+    if error is None and known is not None and event.state is RunState.QUEUED:
+        error = known.error
+    same_try = known is not None and known.attempt == event.attempt
+    return RunCopy(
+        run_id=event.run_id,
+        tenant_id=event.tenant_id,
+        connection_id=event.connection_id,
+        kind=event.kind.value,
+        state=event.state.value,
+        attempt=event.attempt,
+        sequence=event.sequence,
+        updated_at=event.at,
+        requested_at=event.requested_at or (known.requested_at if known else None),
+        started_at=event.started_at or (known.started_at if known and same_try else None),
+        finished_at=event.finished_at,
+        next_attempt_at=event.next_attempt_at,
+        progress=event.progress,
+        counts=msgspec.structs.asdict(event.counts),
+        error=error,
+    )

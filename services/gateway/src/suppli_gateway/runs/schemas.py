@@ -1,0 +1,159 @@
+"""Runs and coverage as the public API says them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RunStateName = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
+RunKindName = Literal["scheduled", "manual", "backfill", "sweep", "republish", "unknown"]
+
+COUNTS_EXAMPLE = {
+    "orders_read": 5210,
+    "orders_published": 5000,
+    "orders_unchanged": 205,
+    "orders_set_aside": 1,
+    "orders_before_start": 4,
+    "orders_elsewhere": 0,
+    "lines_published": 11873,
+    "items_published": 214,
+    "pages": 6,
+}
+RUN_EXAMPLE = {
+    "run_id": "01980a4e-7c1e-7f3a-9a57-0d2f6c1b4a10",
+    "connection_id": "01980a4d-2b3c-7d11-8c0a-6a5f1e2d3c4b",
+    "kind": "manual",
+    "state": "running",
+    "attempt": 1,
+    "requested_at": "2026-03-02T06:00:00Z",
+    "started_at": "2026-03-02T06:00:01Z",
+    "finished_at": None,
+    "duration_seconds": None,
+    "next_attempt_at": None,
+    "progress": 0.42,
+    "counts": COUNTS_EXAMPLE,
+    "error": None,
+    "updated_at": "2026-03-02T06:00:09Z",
+}
+
+
+class RunCountsView(BaseModel):
+    """What a run has read and done so far."""
+
+    orders_read: int = Field(0, description="Orders in the provider's answers, overlaps included.")
+    orders_published: int = Field(0, description="Orders that were new or changed.")
+    orders_unchanged: int = Field(0, description="Orders seen before with the same content.")
+    orders_set_aside: int = Field(0, description="Orders that could not be understood; see `set-aside`.")
+    orders_before_start: int = Field(0, description="Orders older than the start date.")
+    orders_elsewhere: int = Field(0, description="Orders at locations that are not chosen or not tied.")
+    lines_published: int = 0
+    items_published: int = 0
+    pages: int = 0
+
+
+class RunErrorView(BaseModel):
+    """Why a run failed."""
+
+    error_class: str = Field(
+        description="network, auth, rate_limited, provider_unavailable, bad_data or internal."
+    )
+    message: str = Field(description="One sentence for a person.")
+
+
+class RunView(BaseModel):
+    """One sync: queued, in progress or done."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [RUN_EXAMPLE]})
+
+    run_id: UUID
+    connection_id: UUID
+    kind: RunKindName
+    state: RunStateName
+    attempt: int = Field(description="1 for the first, +1 with every retry.")
+    requested_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_seconds: float | None = None
+    next_attempt_at: datetime | None = Field(None, description="When a failed run is tried again.")
+    progress: float | None = Field(None, description="0 to 1, where it can be told.")
+    counts: RunCountsView = RunCountsView()
+    error: RunErrorView | None = None
+    updated_at: datetime
+
+
+class RequestedRun(BaseModel):
+    """A run as it was taken: `follow_up` when one is in progress, `promoted` when one was queued already."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run_id": RUN_EXAMPLE["run_id"],
+                    "connection_id": RUN_EXAMPLE["connection_id"],
+                    "kind": "manual",
+                    "state": "queued",
+                    "attempt": 1,
+                    "requested_at": "2026-03-02T06:00:00Z",
+                    "follow_up": False,
+                    "promoted": False,
+                }
+            ]
+        }
+    )
+
+    run_id: UUID
+    connection_id: UUID
+    kind: RunKindName
+    state: RunStateName
+    attempt: int
+    requested_at: datetime
+    follow_up: bool = False
+    promoted: bool = False
+
+
+class RunPage(BaseModel):
+    """Runs, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [RUN_EXAMPLE], "next_cursor": None}]})
+
+    items: list[RunView]
+    next_cursor: str | None = None
+
+
+class CoverageInterval(BaseModel):
+    """A time of modification that is fully imported, half open."""
+
+    location_id: str
+    stream: str
+    from_at: datetime
+    to_at: datetime
+
+
+class CoverageView(BaseModel):
+    """What is imported without gaps, as of `as_of`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "connection_id": RUN_EXAMPLE["connection_id"],
+                    "as_of": "2026-03-02T06:00:12Z",
+                    "intervals": [
+                        {
+                            "location_id": "LSEATTLE",
+                            "stream": "orders",
+                            "from_at": "2026-01-01T08:00:00Z",
+                            "to_at": "2026-03-02T06:00:10Z",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    connection_id: UUID
+    as_of: datetime | None = None
+    intervals: list[CoverageInterval]

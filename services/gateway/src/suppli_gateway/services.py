@@ -1,0 +1,181 @@
+"""The other services' internal APIs, as typed calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+import msgspec
+from suppli_contracts.internal import (
+    Account,
+    AdoptRequest,
+    AuthorizeAnswer,
+    AuthorizeRequest,
+    DayTotalsPage,
+    ExchangeRequest,
+    Item,
+    ItemPage,
+    Manifest,
+    MapRequest,
+    Preview,
+    Run,
+    RunRequest,
+    SetAsideOrders,
+)
+from suppli_service_kit.internal_api import Caller, InternalClient
+from suppli_service_kit.problems import Problem, ServiceUnavailable
+
+T = TypeVar("T")
+NOT_KNOWN_YET = "connection-not-known-yet"
+PATIENCE_SECONDS = 5.0
+_RETRY_SECONDS = 0.25
+
+
+class _Service:
+    """Decodes what a service answers."""
+
+    def __init__(self, client: InternalClient, name: str) -> None:
+        self._client, self._name = client, name
+
+    async def _ask(
+        self,
+        answer: type[T],
+        method: str,
+        path: str,
+        caller: Caller,
+        *,
+        body: msgspec.Struct | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> T:
+        json = None if body is None else msgspec.to_builtins(body)
+        response = await self._client.request(method, f"/internal/v1{path}", caller, json=json, params=params)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.MsgspecError:
+            raise ServiceUnavailable(self._name) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+class Connector(_Service):
+    """One provider's connector."""
+
+    async def manifest(self, caller: Caller) -> Manifest:
+        """Return what the provider is."""
+        return await self._ask(Manifest, "GET", "/manifest", caller)
+
+    async def authorize(
+        self, connection_id: UUID, request: AuthorizeRequest, caller: Caller
+    ) -> AuthorizeAnswer:
+        """Return the provider's consent page."""
+        return await self._ask(
+            AuthorizeAnswer, "POST", f"/connections/{connection_id}/authorize", caller, body=request
+        )
+
+    async def exchange(self, connection_id: UUID, request: ExchangeRequest, caller: Caller) -> Account:
+        """Trade the code; asked again with the same state, the same answer."""
+        return await self._ask(
+            Account, "POST", f"/connections/{connection_id}/exchange", caller, body=request
+        )
+
+    async def adopt(self, connection_id: UUID, source: UUID, caller: Caller) -> Account:
+        """Move the tokens of `source` to the connection; idempotent."""
+        body = AdoptRequest(from_connection_id=source)
+        return await self._ask(Account, "POST", f"/connections/{connection_id}/adopt", caller, body=body)
+
+    async def preview(self, connection_id: UUID, days: int, caller: Caller) -> Preview:
+        """Return the last days' sales, nothing imported."""
+        return await self._ask(
+            Preview, "GET", f"/connections/{connection_id}/preview", caller, params={"days": days}
+        )
+
+    async def set_aside(self, connection_id: UUID, caller: Caller) -> SetAsideOrders:
+        """Return orders that could not be understood."""
+        return await self._ask(SetAsideOrders, "GET", f"/connections/{connection_id}/set-aside", caller)
+
+    async def revoke(self, connection_id: UUID, caller: Caller) -> None:
+        """Withdraw the authorization and destroy the secret; idempotent."""
+        await self._client.request("POST", f"/internal/v1/connections/{connection_id}/revoke", caller)
+
+    async def discard(self, connection_id: UUID, caller: Caller) -> None:
+        """Destroy a secret that belongs to no connection, without telling the provider; idempotent."""
+        await self._client.request("POST", f"/internal/v1/connections/{connection_id}/discard", caller)
+
+
+class Scheduler(_Service):
+    """The service that owns runs."""
+
+    async def start_run(self, connection_id: UUID, request: RunRequest, caller: Caller) -> Run:
+        """Ask for a run; waits some seconds where the scheduler has not heard of the connection yet."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._ask(
+                    Run, "POST", f"/connections/{connection_id}/runs", caller, body=request
+                )
+            except Problem as problem:
+                if problem.type != NOT_KNOWN_YET:
+                    raise
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ServiceUnavailable(self._name) from problem
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def cancel_run(self, run_id: UUID, caller: Caller) -> Run:
+        """Ask for a run to be stopped."""
+        return await self._ask(Run, "POST", f"/runs/{run_id}/cancel", caller)
+
+
+class MappingService(_Service):
+    """The service that owns items, mappings and the ledger."""
+
+    async def items(self, caller: Caller, params: Mapping[str, Any]) -> ItemPage:
+        """Return a page of external items."""
+        return await self._ask(ItemPage, "GET", "/items", caller, params=params)
+
+    async def item(self, item_id: UUID, caller: Caller) -> Item:
+        """Return one external item."""
+        return await self._ask(Item, "GET", f"/items/{item_id}", caller)
+
+    async def map_item(self, item_id: UUID, request: MapRequest, caller: Caller) -> Item:
+        """Say what an item is."""
+        return await self._ask(Item, "PUT", f"/items/{item_id}/mapping", caller, body=request)
+
+    async def days(self, connection_id: UUID, params: Mapping[str, Any], caller: Caller) -> DayTotalsPage:
+        """Return where the money of each business day went."""
+        path = f"/connections/{quote(str(connection_id))}/days"
+        return await self._ask(DayTotalsPage, "GET", path, caller, params=params)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All of them."""
+
+    connectors: Mapping[str, Connector]
+    scheduler: Scheduler
+    mapping: MappingService
+
+    def connector(self, provider: str) -> Connector:
+        """Return the provider's connector.
+
+        Raises:
+            Problem: 422, there is none.
+        """
+        connector = self.connectors.get(provider)
+        if connector is None:
+            known = sorted(self.connectors)
+            detail = f"There is no connector for {provider!r}; there is: {', '.join(known) or 'none'}."
+            raise Problem(
+                422, "unknown-provider", "The provider is not known", detail, extra={"providers": known}
+            )
+        return connector
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for service in (*self.connectors.values(), self.scheduler, self.mapping):
+            await service.close()
