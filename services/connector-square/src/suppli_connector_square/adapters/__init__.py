@@ -1,0 +1,1 @@
+"""How Square is asked."""

@@ -1,0 +1,1 @@
+"""What Square's orders and catalog mean: pure."""

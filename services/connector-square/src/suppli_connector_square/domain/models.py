@@ -1,0 +1,194 @@
+"""The fields of Square's orders that sales need, and no others: what is not named here is never decoded.
+
+Source: Square's OpenAPI specification (square/connect-api-specification). Absent and null mean the same.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Amount = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+"""Minor units; bounded, so that sums stay exact everywhere downstream."""
+
+
+class Part(msgspec.Struct, gc=False):
+    """A value inside an order; unknown fields are skipped."""
+
+
+class Money(Part):
+    """An amount in the order's currency."""
+
+    amount: Amount = 0
+
+
+class OrderMoney(Money):
+    """An amount that says its currency (ISO 4217)."""
+
+    currency: str | None = None
+
+
+class MoneyAmounts(Part):
+    """A roll-up of an order, of its returns, or of both; a missing entry is not 0 but not stated."""
+
+    total_money: OrderMoney | None = None
+    tax_money: Money | None = None
+    discount_money: Money | None = None
+    tip_money: Money | None = None
+    service_charge_money: Money | None = None
+
+
+class CustomUnit(Part):
+    """A unit that the seller made."""
+
+    name: str | None = None
+
+
+class MeasurementUnit(Part):
+    """One of these is set."""
+
+    custom_unit: CustomUnit | None = None
+    area_unit: str | None = None
+    length_unit: str | None = None
+    volume_unit: str | None = None
+    weight_unit: str | None = None
+    generic_unit: str | None = None
+    time_unit: str | None = None
+
+
+class QuantityUnit(Part):
+    """What a line's quantity is counted in."""
+
+    measurement_unit: MeasurementUnit | None = None
+
+
+class Tax(Part):
+    """A tax of the order; `INCLUSIVE` = inside the price at the till."""
+
+    uid: str | None = None
+    type: str | None = None
+    percentage: str | None = None
+
+
+class AppliedTax(Part):
+    """A tax's share on one line."""
+
+    tax_uid: str | None = None
+    applied_money: Money | None = None
+
+
+class LineModifier(Part):
+    """A modifier; `quantity` is per unit of the line, `total_price_money` for all of it."""
+
+    uid: str | None = None
+    catalog_object_id: str | None = None
+    name: str | None = None
+    quantity: str | None = None
+    total_price_money: Money | None = None
+
+
+class Line(Part):
+    """What sold and returned lines share; `catalog_object_id` is the variation's."""
+
+    quantity: str
+    uid: str | None = None
+    name: str | None = None
+    variation_name: str | None = None
+    item_type: str | None = None
+    catalog_object_id: str | None = None
+    quantity_unit: QuantityUnit | None = None
+    applied_taxes: list[AppliedTax] | None = None
+    base_price_money: Money | None = None
+    total_discount_money: Money | None = None
+    total_tax_money: Money | None = None
+    total_service_charge_money: Money | None = None
+    total_money: Money | None = None
+
+
+class LineItem(Line):
+    """A line of the order."""
+
+    gross: Money | None = msgspec.field(name="gross_sales_money", default=None)
+    modifiers: list[LineModifier] | None = None
+
+
+class ReturnLineItem(Line):
+    """A line taken back; its amounts are positive."""
+
+    source_line_item_uid: str | None = None
+    gross: Money | None = msgspec.field(name="gross_return_money", default=None)
+    modifiers: list[LineModifier] | None = msgspec.field(name="return_modifiers", default=None)
+
+
+class ServiceCharge(Part):
+    """A service charge; `applied_money` has inclusive taxes in it, `total_money` all of them."""
+
+    uid: str | None = None
+    applied_money: Money | None = None
+    total_money: Money | None = None
+    total_tax_money: Money | None = None
+
+
+class Rounding(Part):
+    """Cash rounding, signed."""
+
+    amount_money: Money | None = None
+
+
+class ReturnTip(Part):
+    """A tip given back."""
+
+    applied_money: Money | None = None
+
+
+class Return(Part):
+    """Things or money taken back, of one earlier order (or of none that is known)."""
+
+    source_order_id: str | None = None
+    return_line_items: list[ReturnLineItem] | None = None
+    return_service_charges: list[ServiceCharge] | None = None
+    return_taxes: list[Tax] | None = None
+    return_tips: list[ReturnTip] | None = None
+    rounding_adjustment: Rounding | None = None
+    return_amounts: MoneyAmounts | None = None
+
+
+class Tender(Part):
+    """A payment of the order; its amount includes the tip."""
+
+    created_at: str | None = None
+    amount_money: Money | None = None
+    tip_money: Money | None = None
+
+
+class Source(Part):
+    """Where the order was made."""
+
+    name: str | None = None
+
+
+class Order(msgspec.Struct):
+    """An order as SearchOrders gives it. POS orders have no version: `updated_at` tells revisions apart."""
+
+    id: str
+    location_id: str
+    updated_at: str
+    state: str | None = None
+    created_at: str | None = None
+    closed_at: str | None = None
+    source: Source | None = None
+    line_items: list[LineItem] | None = None
+    taxes: list[Tax] | None = None
+    service_charges: list[ServiceCharge] | None = None
+    returns: list[Return] | None = None
+    tenders: list[Tender] | None = None
+    rounding_adjustment: Rounding | None = None
+    return_amounts: MoneyAmounts | None = None
+    net_amounts: MoneyAmounts | None = None
+    total_money: OrderMoney | None = None
+    total_tax_money: Money | None = None
+    total_discount_money: Money | None = None
+    total_tip_money: Money | None = None
+    total_service_charge_money: Money | None = None
+    net_amount_due_money: Money | None = None
