@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy.exc import ProgrammingError
 from suppli_contracts.codec import decode_as
 from suppli_contracts.errors import UnknownEvent
 from suppli_contracts.events import ConnectionChanged, NextSyncScheduled, ReauthRequired, SyncRunChanged
@@ -28,13 +30,18 @@ class Handlers:
         """Take over connections with their schedules; a tombstone has nothing more to say.
 
         Raises:
-            BadMessage: a provider without a command topic, or a schedule that names no time.
+            BadMessage: a provider without a command topic, a schedule that names no time, or a foreign id.
         """
         events = [self._connection(message) for message in messages if message.value is not None]
         if not events:
             return
-        async with self._database.transaction({event.tenant_id for event in events}) as connection:
-            await self._scheduler.connections_changed(connection, events)
+        try:
+            async with self._database.transaction({event.tenant_id for event in events}) as connection:
+                await self._scheduler.connections_changed(connection, events)
+        except ProgrammingError as error:
+            if isinstance(error.orig, InsufficientPrivilege):  # row security: the id is another tenant's
+                raise BadMessage("a connection of another tenant has this id", field="$.tenant_id") from error
+            raise
 
     async def on_sync_events(self, messages: Sequence[InMessage]) -> None:
         """Take in what connectors say of runs; what this service said itself is passed over."""

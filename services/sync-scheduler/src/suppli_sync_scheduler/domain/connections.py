@@ -88,7 +88,7 @@ _REAUTH = Refusal(
 
 
 def copy_of(known: Connection | None, event: ConnectionChanged) -> Connection | None:
-    """Return the copy after `event`, None where it says nothing newer."""
+    """Return the copy after `event`, None where it says nothing newer or is not of the same tenant."""
     if known is None:
         return Connection(
             connection_id=event.connection_id,
@@ -101,7 +101,7 @@ def copy_of(known: Connection | None, event: ConnectionChanged) -> Connection | 
             start_date=event.start_date,
             deleted=event.deleted,
         )
-    if event.revision <= known.revision or known.deleted:
+    if event.revision <= known.revision or known.deleted or event.tenant_id != known.tenant_id:
         return None
     blocked = known.blocked_revision
     if blocked is not None and event.state == ConnectionState.CONNECTED and event.revision > blocked:
