@@ -1,4 +1,4 @@
-"""Extraction: sandbox to raw sales acknowledged by Kafka and recorded, next to a loop that only reads and decodes."""
+"""Extraction: sandbox to raw sales acknowledged and recorded, next to a loop that only reads and decodes."""
 
 from __future__ import annotations
 

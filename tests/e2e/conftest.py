@@ -164,7 +164,7 @@ def generate(system: System, merchant: str, count: int, seed: int) -> None:
     spec = GenerateSpec(
         count=count, seed=seed, start_at="2026-03-02T12:00:00Z", end_at="2026-03-20T12:00:00Z"
     )
-    system.control.generate(merchant, spec)
+    system.control.generate_orders(merchant, spec)
 
 
 def sign_in(system: System, tenant: UUID, role: str = "admin") -> Shop:

@@ -107,7 +107,7 @@ def test_a_sale_changed_refunded_and_cancelled_after_the_first_sync_leads_to_the
     assert world.sync(connection)["state"] == "succeeded"
     reaches(world, connection, {"latte": ("5", 2250), "muffin": ("1", 300)})
 
-    world.system.control.refund(world.merchant, f"ORDER{location}1", RefundSpec(lines={"l1": "1"}))
+    world.system.control.refund_order(world.merchant, f"ORDER{location}1", RefundSpec(lines={"l1": "1"}))
     assert world.sync(connection)["state"] == "succeeded"
     reaches(world, connection, {"latte": ("4", 1800), "muffin": ("1", 300)})
 

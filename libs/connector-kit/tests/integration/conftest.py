@@ -188,6 +188,9 @@ class World:
         await until(said)
         return found[-1]
 
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        await until(condition)
+
     async def run_events(self) -> list[SyncRunChanged]:
         found = await read_topic(self.bootstrap, SYNC_EVENTS)
         mine = [e for _, e in found if isinstance(e, SyncRunChanged)]

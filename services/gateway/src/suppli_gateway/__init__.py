@@ -1,1 +1,3 @@
-"""The one public door of Suppli Integrations: API v1, OAuth, connections and their settings, live progress."""
+"""The one public door of Suppli Integrations: API v1, OAuth, connections and their settings, live
+progress.
+"""

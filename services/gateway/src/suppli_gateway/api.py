@@ -24,9 +24,10 @@ VERSION = "1.0.0"
 DESCRIPTION = """\
 Connect a point of sale, choose what is imported, follow its syncs and say which product each item is.
 
-Every call but the provider's redirect carries a bearer token of the platform's identity provider; its role decides
-what it may do (viewer < operator < admin). Errors are problems (RFC 9457) with a stable `type`. Lists go on by
-`next_cursor`. A POST with an `Idempotency-Key` may be sent again: the first answer comes back for 24 hours.
+Every call but the provider's redirect carries a bearer token of the platform's identity provider; its role
+decides what it may do (viewer < operator < admin). Errors are problems (RFC 9457) with a stable `type`.
+Lists go on by `next_cursor`. A POST with an `Idempotency-Key` may be sent again: the first answer comes
+back for 24 hours.
 """
 
 

@@ -121,8 +121,8 @@ class Background:
 async def state_again(gateway: Gateway, tenant_id: UUID) -> None:
     """Say a tenant's current values again, write tombstones, and remove what is old.
 
-    Values are read under their locks: a change waits, and is said after. So the last value of a key on its topic is
-    always the one that stands.
+    Values are read under their locks: a change waits, and is said after. So the last value of a key on its
+    topic is always the one that stands.
     """
     now = gateway.clock.now()
     await _tidy(gateway, tenant_id, now)

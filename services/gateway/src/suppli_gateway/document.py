@@ -19,7 +19,9 @@ def rendered() -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the document, or with `--check` say whether the committed one is that of this code (exit code 1: no)."""
+    """Write the document, or with `--check` say whether the committed one is that of this code (exit code
+    1: no).
+    """
     parser = argparse.ArgumentParser(prog="python -m suppli_gateway openapi")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where it is out of date")
     parser.add_argument("--output", type=Path, default=COMMITTED, help="where the document is")

@@ -28,7 +28,8 @@ class Due:
     """A piece of work.
 
     Attributes:
-        kind: `revoke` a connection's authorization, `discard` a secret that belongs to none, or a `tenant`'s daily
+        kind: `revoke` a connection's authorization, `discard` a secret that belongs to none, or a
+        `tenant`'s daily
             round: saying current values again and removing what is old.
         id: of the connection or secret; of the tenant.
         failures: how often it failed.

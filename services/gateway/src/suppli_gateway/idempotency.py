@@ -1,7 +1,7 @@
 """`Idempotency-Key`: a POST sent again with the same key gets the first answer and does nothing twice.
 
-Answers may hold secrets for one browser (an authorize URL, its cookie), so they are stored encrypted by a key that
-only the holder of the Idempotency-Key can make again; the key itself is stored as a hash.
+Answers may hold secrets for one browser (an authorize URL, its cookie), so they are stored encrypted by a
+key that only the holder of the Idempotency-Key can make again; the key itself is stored as a hash.
 """
 
 from __future__ import annotations

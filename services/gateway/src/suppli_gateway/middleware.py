@@ -57,7 +57,9 @@ class PublicEdge:
 
 
 class BodyLimit:
-    """ASGI middleware: a larger body is refused by its announced length, or where it grows beyond the limit."""
+    """ASGI middleware: a larger body is refused by its announced length, or where it grows beyond the
+    limit.
+    """
 
     def __init__(self, app: ASGIApp, *, most: int, by_path: Mapping[str, int]) -> None:
         self._app, self._most, self._by_path = app, most, by_path

@@ -26,7 +26,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
 from suppli_contracts import internal
 from suppli_contracts.codec import decode, encode
 from suppli_contracts.events import Event
@@ -89,7 +88,8 @@ class Asked:
 
 @dataclass
 class Neighbours:
-    """Connector, scheduler and mapping in one server: they answer as their contracts say, and note what was asked.
+    """Connector, scheduler and mapping in one server: they answer as their contracts say, and note what was
+    asked.
 
     Attributes:
         accounts: which account a code belongs to; other codes are refused.
@@ -407,7 +407,8 @@ class Deployment:
     """The gateway's database, clock and neighbours, and as many processes as a test starts."""
 
     def __init__(
-        self, servers: Servers, database: ServiceDatabase, folder: Path, neighbours: Neighbours, stack: ExitStack
+        self, servers: Servers, database: ServiceDatabase, folder: Path, neighbours: Neighbours, stack:
+        ExitStack
     ) -> None:
         self.database, self.neighbours = database, neighbours
         self._servers, self._folder, self._stack = servers, folder, stack
@@ -497,7 +498,8 @@ def clean(deployment: Deployment) -> Iterator[None]:
     """Give each test neighbours that work and a clock that is right."""
     yield
     deployment.move_clock(timedelta())
-    for forgotten in (deployment.neighbours.down, deployment.neighbours.lose_reply, deployment.neighbours.refuse_runs):
+    for forgotten in (deployment.neighbours.down, deployment.neighbours.lose_reply,
+    deployment.neighbours.refuse_runs):
         forgotten.clear()
 
 

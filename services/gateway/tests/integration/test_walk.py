@@ -51,7 +51,7 @@ async def test_an_owner_connects_ties_a_location_starts_and_syncs(
     assert [call.body["settings_revision"] for call in asked] == [started["connection"]["revision"]] * 2
     assert {(call.tenant, call.actor) for call in asked} == {(str(tenant), f"admin@{tenant}")}
 
-    from .conftest import until  # noqa: PLC0415
+    from .conftest import until
 
     await until(lambda: len(heard.of(ConnectionChanged, connection_id=connection["id"])) == 4)
     said = heard.of(ConnectionChanged, connection_id=connection["id"])

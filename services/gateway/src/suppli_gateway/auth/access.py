@@ -50,7 +50,8 @@ async def access_of(request: Request) -> Access:
     """Return who calls for which tenant; checked once a request.
 
     Raises:
-        Problem: 401 without a valid token, 400 or 403 where the tenant is not clear or not theirs, 503 without keys.
+        Problem: 401 without a valid token, 400 or 403 where the tenant is not clear or not theirs, 503
+        without keys.
     """
     known: Access | None = getattr(request.state, "access", None)
     if known is not None:

@@ -39,7 +39,8 @@ class SigningKeys:
         Args:
             url: the JWKS document.
             max_age: seconds after which the keys are fetched again.
-            retry_after: least seconds between two fetches, whatever was asked: strangers' key ids cost no more.
+            retry_after: least seconds between two fetches, whatever was asked: strangers' key ids cost no
+            more.
             transport: another way to send, in tests.
             monotonic: tells seconds.
         """

@@ -55,7 +55,8 @@ class TokenReader:
         """Return who the token is for.
 
         Raises:
-            BadToken: malformed, not signed by the issuer, for others, not valid now, or its claims are incomplete.
+            BadToken: malformed, not signed by the issuer, for others, not valid now, or its claims are
+            incomplete.
             KeysUnavailable: the issuer's keys are not known.
         """
         if len(token) > MAX_TOKEN_LENGTH:

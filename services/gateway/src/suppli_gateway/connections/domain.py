@@ -179,7 +179,9 @@ def _local_day(account: Account, now: datetime) -> date:
 def reauth_required(
     connection: Connection, *, reason: str, at: datetime, works_until: datetime | None, now: datetime
 ) -> Connection:
-    """Return the connection knowing that the provider no longer accepts us; unchanged where that is obsolete."""
+    """Return the connection knowing that the provider no longer accepts us; unchanged where that is
+    obsolete.
+    """
     if connection.state not in (ConnectionState.CONNECTED, ConnectionState.PAUSED, ConnectionState.ERROR):
         return connection
     newest = max(

@@ -73,7 +73,9 @@ class NewConnection(BaseModel):
 
 
 class ScheduleBody(BaseModel):
-    """How often a connection is synced by itself: daily at a local time, every so many minutes, or only when asked."""
+    """How often a connection is synced by itself: daily at a local time, every so many minutes, or only
+    when asked.
+    """
 
     model_config = _example(DAILY)
 

@@ -1,4 +1,6 @@
-"""What people do with connections: checks by the domain, one transaction each, calls to others outside of it."""
+"""What people do with connections: checks by the domain, one transaction each, calls to others outside of
+it.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from suppli_gateway.runs.views import live_run
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
-# Numbers of changes are taken before commits, so a lower one may be committed later: look back a little further.
+# Numbers of changes are taken before commits, so a lower one may be committed later: look back a little
+# further.
 # Repeats do no harm, as every event says the run as it then stood.
 OVERLAP = 100
 CATCH_UP = 500
@@ -98,8 +99,8 @@ async def connection_stream(
 async def tenant_events(stream: Annotated[Stream, Depends(tenant_stream)]) -> AsyncIterator[ServerSentEvent]:
     """Follow the tenant's runs live.
 
-    `event: run` carries a run as it now stands, `event: connection` says that a connection changed. Runs in progress
-    come first; with `Last-Event-ID` also those that changed since. The stream ends with the token.
+    `event: run` carries a run as it now stands, `event: connection` says that a connection changed. Runs in
+    progress come first; with `Last-Event-ID` also those that changed since. The stream ends with the token.
     """
     async for event in stream:
         yield event

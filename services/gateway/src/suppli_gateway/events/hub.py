@@ -1,4 +1,6 @@
-"""Passes live events on to the open streams of this process; each replica hears all of them from PostgreSQL."""
+"""Passes live events on to the open streams of this process; each replica hears all of them from
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,9 @@ class Hub:
                 subscription.push(event)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until `stop`, then end all streams. Streams are ended too when notifications may have been missed."""
+        """Listen until `stop`, then end all streams. Streams are ended too when notifications may have been
+        missed.
+        """
         backoff = Backoff(base=0.2, cap=5)
         try:
             while not stop.is_set():

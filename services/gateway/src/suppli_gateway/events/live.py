@@ -1,4 +1,6 @@
-"""Live events as they travel from the transaction that made them to every replica: PostgreSQL notifications."""
+"""Live events as they travel from the transaction that made them to every replica: PostgreSQL
+notifications.
+"""
 
 from __future__ import annotations
 

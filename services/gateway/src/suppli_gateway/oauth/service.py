@@ -44,7 +44,9 @@ _ERROR_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A redirect that may begin: the browser goes to `answer.authorize_url` with the ticket's session cookie."""
+    """A redirect that may begin: the browser goes to `answer.authorize_url` with the ticket's session
+    cookie.
+    """
 
     ticket: Ticket
     answer: AuthorizeAnswer
@@ -233,7 +235,8 @@ async def _settle(
     """Give the authorization to the connection it belongs to.
 
     Raises:
-        Problem: 409 another account than the connection's, another tenant's account, a used state, or a connection
+        Problem: 409 another account than the connection's, another tenant's account, a used state, or a
+        connection
             that was removed meanwhile.
     """
     for last_try in (False, True):
@@ -245,7 +248,8 @@ async def _settle(
         try:
             return await _record(gateway, record, account, target.connection_id)
         except sqlalchemy.exc.IntegrityError:
-            # The account has a connection: one of this tenant made meanwhile is found now, another's is not seen.
+            # The account has a connection: one of this tenant made meanwhile is found now, another's is not
+            # seen.
             if last_try:
                 break
     raise await _taken(gateway, record)

@@ -21,7 +21,9 @@ MAX_STATE_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The two secrets of one redirect: `state` travels through the provider, `session` stays in the browser."""
+    """The two secrets of one redirect: `state` travels through the provider, `session` stays in the
+    browser.
+    """
 
     state: str
     session: str
@@ -54,7 +56,8 @@ class StateRecord:
     Attributes:
         subject: who started it.
         connection_id: what is to be authorized.
-        exchange_id: whose secret the exchange writes first: another id than the connection's where that one works
+        exchange_id: whose secret the exchange writes first: another id than the connection's where that one
+        works
             already, so that a wrong account never overwrites it.
         used_at: since when it is spent; `outcome` says how.
     """

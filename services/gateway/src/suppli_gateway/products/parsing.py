@@ -62,7 +62,8 @@ class Parsed:
 
 
 def parse_csv(content: bytes) -> Parsed:
-    """Read a CSV file (UTF-8, with or without byte order mark) with the header `product_id,name,sku,barcode,unit`.
+    """Read a CSV file (UTF-8, with or without byte order mark) with the header
+    `product_id,name,sku,barcode,unit`.
 
     The order of the columns is free; all but `product_id` and `name` may be missing.
 

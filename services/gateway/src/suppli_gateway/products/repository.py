@@ -58,7 +58,9 @@ def _read(row: Mapping[str, Any]) -> Product:
 async def page(
     transaction: AsyncConnection, *, after: str | None, limit: int, search: str | None
 ) -> list[Product]:
-    """Return at most `limit` products with ids above `after`, matching `search` in name, SKU, barcode or id."""
+    """Return at most `limit` products with ids above `after`, matching `search` in name, SKU, barcode or
+    id.
+    """
     query = sa.select(products)
     if after is not None:
         query = query.where(products.c.product_id > after)

@@ -83,7 +83,9 @@ class RunRepository:
         return {row["run_id"]: _run(row) for row in rows.mappings()}
 
     async def put(self, run: RunCopy) -> int | None:
-        """Write a run's copy; return the number of this change, None where a newer one was written meanwhile."""
+        """Write a run's copy; return the number of this change, None where a newer one was written
+        meanwhile.
+        """
         values = run.values()
         statement = insert(runs).values(**values, change=_CHANGE.next_value())
         newer = sa.tuple_(statement.excluded.attempt, statement.excluded.sequence) > sa.tuple_(
