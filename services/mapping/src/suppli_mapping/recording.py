@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,6 +42,7 @@ LINES = metrics.counter(
 
 _UNKNOWN = KnownConnection()
 _EMPTY_BOOK = Book({}, {})
+_NO_ENTRIES: Mapping[UUID, Stored] = {}
 Sale = tuple[SaleRecorded, str]
 SaleParts = list[tuple[Part, SaleLine, str]]
 
@@ -63,7 +65,7 @@ class SalesRecorder:
         tenants = {sale.tenant_id for sale, _ in sales}
         async with self._database.transaction(tenants) as connection:
             await ledger.lock_tenants(connection, tenants)
-            work = _Batch(connection, self._rules, self._clock.now())
+            work = _Batch(connection, tenants, self._rules, self._clock.now())
             await work.record(sales)
 
 
@@ -102,7 +104,9 @@ def newest(sales: Sequence[Sale]) -> list[Sale]:
 class _Batch:
     """One transaction's work."""
 
-    def __init__(self, connection: AsyncConnection, rules: RulesCache, now: datetime) -> None:
+    def __init__(
+        self, connection: AsyncConnection, tenants: Iterable[UUID], rules: RulesCache, now: datetime
+    ) -> None:
         self._connection = connection
         self._rules = rules
         self._now = now
@@ -115,6 +119,12 @@ class _Batch:
         self._lines: list[Line] = []
         self._days: list[tuple[Order, str, OrderDay]] = []
         self._changes: list[tuple[Order, Change]] = []
+        self._messages: list[OutMessage] = []
+        self._traceparent = tracing.current_traceparent()
+        self._speakers = {
+            tenant_id: messages.Speaker(tenant_id, at=now, traceparent=self._traceparent)
+            for tenant_id in tenants
+        }
 
     async def record(self, sales: list[Sale]) -> None:
         """Take the sales into the ledger and say what changed."""
@@ -155,74 +165,66 @@ class _Batch:
         return taken
 
     async def _load_items(self, split: list[tuple[Order, SaleRecorded, SaleParts]]) -> None:
-        found: dict[tuple[UUID, UUID], FoundItem] = {}
+        found: dict[tuple[int, int], FoundItem] = {}
         for order, _, sale_parts in split:
+            tenant = order.tenant_id.int
             for part, line, key in sale_parts:
-                identity = (order.tenant_id, part.item_id)
+                identity = (tenant, part.item_id.int)
                 if identity not in found:
                     found[identity] = _found_item(order, part, line, key)
+        wanted = {(item.tenant_id, item.item_id): item for item in found.values()}
         self._items = await item_store.load_items(
-            self._connection, {item_id for _, item_id in found}, self._rules
+            self._connection, {item_id for _, item_id in wanted}, self._rules
         )
-        unknown = [item for identity, item in found.items() if identity not in self._items]
+        unknown = [item for identity, item in wanted.items() if identity not in self._items]
         if unknown:
             await item_store.add_items(self._connection, unknown)
-            added = await item_store.load_items(
+            self._items |= await item_store.load_items(
                 self._connection, [item.item_id for item in unknown], self._rules
             )
-            self._items |= added
         self._books = await books(self._connection, self._items)
 
     def _say(self, order: Order, sale: SaleRecorded, sale_parts: SaleParts) -> None:
         known = self._known.get(order.order_no, ())
+        connection = self._connection_of(sale)
         said = say(
             order.connection_id,
             order.order_id,
-            [part for part, _, _ in sale_parts],
-            self._entries.get(order.order_no, {}),
-            book=self._books.get(order.tenant_id, _EMPTY_BOOK),
-            place=self._connection_of(sale).place(sale.location_id),
-            causes={
-                (part.line_id, part.part): cause_of(
-                    part.disposition, known=(part.line_id, part.part) in known
-                )
+            [
+                (part, cause_of(part.disposition, known=(part.line_id, part.part) in known))
                 for part, _, _ in sale_parts
-            },
+            ],
+            self._entries.get(order.order_no, _NO_ENTRIES),
+            book=self._books.get(order.tenant_id, _EMPTY_BOOK),
+            place=connection.place(sale.location_id),
         )
         for (part, line, _), (revision, state) in zip(sale_parts, said.states, strict=True):
             if state is LineState.PARKED:
                 self._parked.add(part.item_id)
             self._lines.append(Line(order, part, revision, state, line.reason))
-        self._changes.extend((order, change) for change in said.changes)
+        speaker = self._speakers[order.tenant_id]
+        for change in said.changes:
+            self._changes.append((order, change))
+            self._messages.append(speaker.product_sale(order, change, connection.first_day))
         self._days.extend((order, sale.currency, day) for day in days(sale))
 
     async def _write(self) -> None:
         await ledger.add_lines(self._connection, self._lines)
         await ledger.add_days(self._connection, self._days)
         await ledger.put_entries(self._connection, self._changes)
-        traceparent = tracing.current_traceparent()
-        said: list[OutMessage] = [
-            messages.product_sale(
-                order, change, at=self._now, first_day=self._first_day(order), traceparent=traceparent
-            )
-            for order, change in self._changes
-        ]
         waiting = {
             item_id
             for (_, item_id), item in self._items.items()
             if item_id in self._parked and not item.announced
         }
         if waiting:
-            said += await announcements(self._connection, waiting, self._now, traceparent)
-        await enqueue(self._connection, said)
-        for line in self._lines:
-            LINES.labels(line.state).inc()
+            self._messages += await announcements(self._connection, waiting, self._now, self._traceparent)
+        await enqueue(self._connection, self._messages)
+        for state, count in Counter(line.state for line in self._lines).items():
+            LINES.labels(state).inc(count)
 
     def _connection_of(self, sale: SaleRecorded) -> KnownConnection:
         return self._connections.get((sale.tenant_id, sale.connection_id), _UNKNOWN)
-
-    def _first_day(self, order: Order) -> date | None:
-        return self._connections.get((order.tenant_id, order.connection_id), _UNKNOWN).first_day
 
 
 def _found_item(order: Order, part: Part, line: SaleLine, key: str) -> FoundItem:

@@ -204,7 +204,7 @@ class Restater:
             said = say(
                 order.connection_id,
                 order.order_id,
-                [line.part for line in its_lines],
+                [(line.part, Cause.MAPPING) for line in its_lines],
                 {
                     key: entry
                     for key, entry in stored.get(order.order_no, {}).items()
@@ -212,31 +212,29 @@ class Restater:
                 },
                 book=book,
                 place=places.get((order.tenant_id, order.connection_id), _UNKNOWN).place(order.location_id),
-                causes={},
                 default=Cause.MAPPING,
             )
             marks += [(line, *state) for line, state in zip(its_lines, said.states, strict=True)]
             changed += [(order, change) for change in said.changes]
         await ledger.put_entries(connection, changed)
         await ledger.mark_said(connection, marks)
-        await self._publish(connection, changed, places)
+        await self._publish(connection, job, changed, places)
         await self._announce(connection, marks, known)
         RESTATED.labels(job.kind).inc(len(lines))
 
     async def _publish(
         self,
         connection: AsyncConnection,
+        job: Job,
         changed: Sequence[tuple[Order, Change]],
         places: dict[tuple[UUID, UUID], KnownConnection],
     ) -> None:
-        now, traceparent = self._clock.now(), tracing.current_traceparent()
+        speaker = messages.Speaker(
+            job.tenant_id, at=self._clock.now(), traceparent=tracing.current_traceparent()
+        )
         said = [
-            messages.product_sale(
-                order,
-                change,
-                at=now,
-                first_day=places.get((order.tenant_id, order.connection_id), _UNKNOWN).first_day,
-                traceparent=traceparent,
+            speaker.product_sale(
+                order, change, places.get((order.tenant_id, order.connection_id), _UNKNOWN).first_day
             )
             for order, change in changed
         ]

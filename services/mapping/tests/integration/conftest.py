@@ -153,7 +153,13 @@ class Shop:
     revision: int = 0
 
     def sale(
-        self, order_id: str, *lines: SaleLine, version: int = 1, observed: int = 1, location: str = "L1", **more: object
+        self,
+        order_id: str,
+        *lines: SaleLine,
+        version: int = 1,
+        observed: int = 1,
+        location: str = "L1",
+        **more: object,
     ) -> SaleRecorded:
         """Return an order as the connector says it; its totals are its lines', unless given."""
         values = {
@@ -180,16 +186,24 @@ class Shop:
         """Let the service take sales as one batch."""
         await self.parts.recorder.on_sales(
             [
-                message(sale, event_id=str(stable_id("sale", sale.order_id, sale.source_version, sale.content_hash)))
+                message(
+                    sale,
+                    event_id=str(stable_id("sale", sale.order_id, sale.source_version, sale.content_hash)),
+                )
                 for sale in sales
             ]
         )
 
-    async def connect(self, *, restock_unknown: bool = False, ties: dict[str, str] | None = None, **more: object) -> None:
+    async def connect(
+        self, *, restock_unknown: bool = False, ties: dict[str, str] | None = None, **more: object
+    ) -> None:
         """Tell the service of the connection and its location."""
         self.revision += 1
         located = LocationChanged(
-            tenant_id=self.tenant_id, location_id="bar", revision=self.revision, restock_unknown=restock_unknown
+            tenant_id=self.tenant_id,
+            location_id="bar",
+            revision=self.revision,
+            restock_unknown=restock_unknown,
         )
         await self.parts.catalogs.on_locations([message(located)])
         tied = {"L1": "bar"} if ties is None else ties
@@ -251,7 +265,9 @@ class Shop:
     async def days(self) -> list[DayTotals]:
         """Return all business days."""
         async with self.parts.database.transaction([self.tenant_id]) as connection:
-            return await reading.day_totals(connection, self.connection_id, date(2020, 1, 1), date(2030, 1, 1))
+            return await reading.day_totals(
+                connection, self.connection_id, date(2020, 1, 1), date(2030, 1, 1)
+            )
 
     async def standing(self) -> dict[tuple[str, str, str, str], tuple[str, str, int]]:
         """Return (quantity, consumed, net) of the entries that are not at zero."""

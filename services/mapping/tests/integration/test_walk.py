@@ -14,7 +14,12 @@ async def test_sale_of_mapped_item_becomes_product_sale(shop: Shop) -> None:
     await shop.sell(shop.sale("O1", line("1", quantity="2", net=500)))
     said = await published(shop, sales=2, unmapped=1, mappings=1)
     sale = next(each for each in said.sales if each.order_id == "O1")
-    assert (sale.product_id, sale.location_id, sale.entry_version, sale.cause) == ("p-cola", "bar", 1, Cause.SALE)
+    assert (sale.product_id, sale.location_id, sale.entry_version, sale.cause) == (
+        "p-cola",
+        "bar",
+        1,
+        Cause.SALE,
+    )
     assert sale.standing == sale.delta
     assert (sale.standing.quantity, sale.standing.consumed, sale.standing.net) == ("2", "2", 500)
     assert sale.run_id == shop.run_id

@@ -98,15 +98,20 @@ def uuids(values: Iterable[UUID]) -> Any:
 
 def texts(values: Iterable[str | None]) -> Any:
     """Return a `text[]`. Values repeat a lot within a column, so each is encoded once."""
-    known: dict[str | None, bytes] = {None: _NULL}
-    encoded = []
-    for value in values:
-        found = known.get(value)
-        if found is None and value is not None:
-            raw = value.replace("\x00", "").encode()  # PostgreSQL has no NUL in text
-            found = known[value] = _length(len(raw)) + raw
-        encoded.append(found or _NULL)
+    known = _EncodedTexts()
+    encoded = [known[value] for value in values]
     return _TextArray(len(encoded), b"".join(encoded), nulls=True)
+
+
+class _EncodedTexts(dict[str | None, bytes]):
+    def __missing__(self, value: str | None) -> bytes:
+        if value is None:
+            encoded = _NULL
+        else:
+            raw = value.replace("\x00", "").encode()  # PostgreSQL has no NUL in text
+            encoded = _length(len(raw)) + raw
+        self[value] = encoded
+        return encoded
 
 
 def _packed(code: str, size: int, values: Sequence[int]) -> bytes:

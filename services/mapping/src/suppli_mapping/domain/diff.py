@@ -30,42 +30,47 @@ class Change(msgspec.Struct):
     cause: Cause
 
 
+def first(after: Iterable[tuple[Standing, Cause]]) -> list[Change]:
+    """Return what is to be said where nothing was said before."""
+    return [
+        Change(standing, 1, amounts, cause)
+        for standing, cause in after
+        if (amounts := standing.amounts()) != NOTHING
+    ]
+
+
 def changes(
     before: Mapping[UUID, Stored],
-    after: Iterable[Standing],
+    after: Iterable[tuple[Standing, Cause]],
     *,
     causes: Mapping[tuple[str, str], Cause],
-    default: Cause = Cause.EDIT,
+    default: Cause,
 ) -> list[Change]:
     """Return what is to be said about one order (or some of its parts).
 
     Args:
         before: the entries that the ledger has of it, those that stand at zero too.
-        after: the entries that now stand; every other one of `before` ends at zero.
-        causes: why, by (line, part).
+        after: the entries that now stand, each with why; every other one of `before` ends at zero.
+        causes: why an entry of a part (by line and part) ends that stands no more.
         default: why an entry ends whose part is gone.
     """
     found: list[Change] = []
     said: set[UUID] = set()
-    for standing in after:
-        key = standing.entry_key
-        said.add(key)
-        stored = before.get(key)
+    for standing, cause in after:
+        said.add(standing.entry_key)
         amounts = standing.amounts()
-        cause = causes.get((standing.line_id, standing.part), default)
+        stored = before.get(standing.entry_key)
         if stored is None:
             if amounts != NOTHING:
                 found.append(Change(standing, 1, amounts, cause))
             continue
-        old = stored.standing
-        previous = old.amounts()
-        if amounts != previous or (amounts != NOTHING and standing.occurred_at != old.occurred_at):
+        previous = stored.standing.amounts()
+        moved = amounts != NOTHING and standing.occurred_at != stored.standing.occurred_at
+        if amounts != previous or moved:
             found.append(Change(standing, stored.version + 1, _less(amounts, previous), cause))
     for key, stored in before.items():
-        if key in said:
-            continue
         previous = stored.standing.amounts()
-        if previous != NOTHING:
+        if key not in said and previous != NOTHING:
             gone = _emptied(stored.standing)
             cause = causes.get((gone.line_id, gone.part), default)
             found.append(Change(gone, stored.version + 1, _less(NOTHING, previous), cause))

@@ -13,10 +13,10 @@ from fractions import Fraction
 from uuid import UUID
 
 import msgspec
-from suppli_contracts.codec import stable_id
 from suppli_contracts.events.mapping import MappingState
 from suppli_contracts.events.sales import Disposition, Restock
 
+from suppli_mapping.domain.ids import stable_uuid
 from suppli_mapping.domain.mappings import Product, Rule, current_product, equal_or_given, rule_on
 from suppli_mapping.domain.units import MAX_QUANTITY, MILLION, BadQuantity, conversion, exact, millionths
 
@@ -78,12 +78,18 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Resolution(msgspec.Struct, frozen=True):
-    """What the mapping says about an item on one day, for one external unit."""
+    """What the mapping says about an item on one day, for one external unit.
+
+    Attributes:
+        revision: of the decision that holds on that day.
+        said_revision: the item's counter, which its lines remember.
+    """
 
     state: LineState
     revision: int = 0
     targets: tuple[Target, ...] = ()
     shares: tuple[Fraction, ...] = ()
+    said_revision: int = 0
 
 
 class Standing(msgspec.Struct):
@@ -127,19 +133,17 @@ class Book:
     def __init__(self, items: Mapping[UUID, ItemRules], products: Mapping[str, Product]) -> None:
         self._items = items
         self._products = products
-        self._resolved: dict[tuple[UUID, date, str], Resolution] = {}
-
-    def revision(self, item_id: UUID) -> int:
-        """Return the counter of an item, 0 for one without a mapping."""
-        return self._items.get(item_id, _NO_RULES).revision
+        # By the ids' numbers: a UUID object hashes and compares in Python, several times for each line.
+        self._resolved: dict[tuple[int, date, str], Resolution] = {}
 
     def resolve(self, item_id: UUID, day: date, unit: str) -> Resolution:
         """Return what holds for an item on a business date in an external unit."""
-        key = (item_id, day, unit)
+        key = (item_id.int, day, unit)
         found = self._resolved.get(key)
         if found is None:
             rules = self._items.get(item_id, _NO_RULES)
-            found = self._resolved[key] = resolve(rule_on(rules.rules, day), unit, self._products)
+            found = resolve(rule_on(rules.rules, day), unit, self._products)
+            found = self._resolved[key] = msgspec.structs.replace(found, said_revision=rules.revision)
         return found
 
 
@@ -198,6 +202,7 @@ def _entries(
     connection_id: UUID, order_id: str, part: Part, resolution: Resolution, place: Place
 ) -> list[Standing]:
     location = place.location_id or ""
+    connection, day = str(connection_id), part.business_date.isoformat()
     quantity = exact(part.quantity)
     money = _money(part, resolution.shares)
     entries = []
@@ -207,9 +212,9 @@ def _entries(
             raise BadQuantity(f"quantity {part.quantity[:40]!r} is beyond all measure in stock units")
         gross, discount, net = money[index]
         component = _component(part.part, index if resolution.shares else None)
-        key = stable_id(
-            "entry", connection_id, order_id, part.line_id, component, target.product_id, location,
-            part.business_date, target.unit, part.currency,
+        key = stable_uuid(
+            "entry", connection, order_id, part.line_id, component, target.product_id, location, day,
+            target.unit, part.currency,
         )  # fmt: skip
         sold, consumed = _quantities(part, amount, place)
         entries.append(

@@ -41,8 +41,8 @@ def line_key(line: SaleLine) -> str:
     """Return the item key of a line."""
     if line.kind is LineKind.CUSTOM_AMOUNT:
         return CUSTOM_KEY
-    external = _text(line.variation_id) or _text(line.item_id)
-    if external:
+    external = line.variation_id or line.item_id
+    if external and (external := external.strip()):
         return f"id:{external}"
     if sku := _text(line.sku):
         return f"sku:{sku}"

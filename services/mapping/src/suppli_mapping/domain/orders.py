@@ -46,19 +46,17 @@ def check(sale: SaleRecorded) -> None:
             raise BadSale(f"{path}.line_id", f"repeats {line.line_id[:40]!r}")
         lines.add(line.line_id)
         _number(f"{path}.quantity", line.quantity)
-        for name, amount in (
-            ("gross", line.gross),
-            ("discount", line.discount),
-            ("net", line.net),
-            ("tax", line.tax),
-        ):
-            if not -_BIGGEST_MONEY < amount < _BIGGEST_MONEY:
-                raise BadSale(f"{path}.{name}", "is beyond all measure")
+        if not _measurable(line.gross, line.discount, line.net, line.tax):
+            raise BadSale(f"{path}.net", "or another amount of the line is beyond all measure")
         if line.modifiers:
             _check_modifiers(path, line)
     for text, name in ((sale.order_id, "order_id"), (sale.location_id, "location_id")):
         if not text or len(text) > _LONGEST_ID:
             raise BadSale(f"$.{name}", "is empty or too long")
+
+
+def _measurable(*amounts: int) -> bool:
+    return -_BIGGEST_MONEY < min(amounts) and max(amounts) < _BIGGEST_MONEY
 
 
 def _check_modifiers(path: str, line: SaleLine) -> None:
@@ -115,13 +113,17 @@ def days(sale: SaleRecorded) -> list[OrderDay]:
     """
     if sale.state is OrderState.DELETED:
         return []
+    provider = sale.totals.total - sale.totals.tax
+    if sale.lines and not sale.adjustments:
+        day = sale.lines[0].business_date
+        if all(line.business_date == day for line in sale.lines):
+            return [OrderDay(day, 0, provider)]
     adjustments: defaultdict[date, int] = defaultdict(int)
     lines: defaultdict[date, int] = defaultdict(int)
     for line in sale.lines:
         lines[line.business_date] += line.net
     for adjustment in sale.adjustments:
         adjustments[adjustment.business_date] += adjustment.amount
-    provider = sale.totals.total - sale.totals.tax
     dates = sorted({*lines, *adjustments})
     if not dates:
         return [OrderDay(sale.recorded_at.date(), 0, provider)] if provider else []

@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 from suppli_contracts.events.sales import Cause
 
-from suppli_mapping.domain.diff import Change, Stored, changes
+from suppli_mapping.domain.diff import Change, Stored, changes, first
 from suppli_mapping.domain.entries import Book, LineState, Part, Place, Standing, stand
 
 
 class Said(msgspec.Struct):
-    """What was made of an order's parts: for each the mapping revision and state, and what changed."""
+    """What was made of an order's parts: for each the item's revision and its state, and what changed."""
 
     states: list[tuple[int, LineState]]
     changes: list[Change]
@@ -22,12 +22,11 @@ class Said(msgspec.Struct):
 def say(
     connection_id: UUID,
     order_id: str,
-    parts: Sequence[Part],
+    parts: Sequence[tuple[Part, Cause]],
     before: Mapping[UUID, Stored],
     *,
     book: Book,
     place: Place,
-    causes: Mapping[tuple[str, str], Cause],
     default: Cause = Cause.EDIT,
 ) -> Said:
     """Return what `parts` now stand for, against the entries `before`.
@@ -35,21 +34,24 @@ def say(
     Args:
         connection_id: of the order.
         order_id: the provider's id.
-        parts: what is said.
+        parts: what is said, each with why.
         before: the entries that the ledger has of exactly these parts, or of the whole order where parts may be gone.
         book: the mappings.
         place: where the order counts.
-        causes: why, by (line, part); `default` for every other.
-        default: see `causes`.
+        default: why an entry ends whose part is gone.
 
     Raises:
         BadQuantity: a quantity is no decimal, or beyond all measure in stock units.
     """
     states: list[tuple[int, LineState]] = []
-    after: list[Standing] = []
-    for part in parts:
+    after: list[tuple[Standing, Cause]] = []
+    for part, cause in parts:
         resolution = book.resolve(part.item_id, part.business_date, part.unit)
         state, entries = stand(connection_id, order_id, part, resolution, place)
-        states.append((book.revision(part.item_id), state))
-        after.extend(entries)
-    return Said(states, changes(before, after, causes=causes, default=default))
+        states.append((resolution.said_revision, state))
+        for entry in entries:
+            after.append((entry, cause))
+    if not before:
+        return Said(states, first(after))
+    why = {(part.line_id, part.part): cause for part, cause in parts}
+    return Said(states, changes(before, after, causes=why, default=default))
