@@ -1,0 +1,446 @@
+"""The engine against a provider in memory: it is stopped wherever it waits, and nothing may be lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.decisions import Known
+from suppli_connector_kit.domain.instants import SECOND_US, to_us
+from suppli_connector_kit.engine.ports import (
+    ItemEntry,
+    Job,
+    KnownItem,
+    LeaseLost,
+    Limits,
+    PageEntry,
+    Report,
+    RunCancelled,
+)
+from suppli_connector_kit.engine.run import SyncRun
+from suppli_connector_kit.errors import CursorExpired, NetworkError
+from suppli_connector_kit.protocol import CatalogItem
+from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
+from suppli_contracts.codec import decode
+from suppli_contracts.events.connections import (
+    ConnectedLocation,
+    ConnectionChanged,
+    ConnectionState,
+    ZonePeriod,
+)
+from suppli_contracts.events.sales import SaleRecorded
+from suppli_contracts.events.sync import Republish, RunKind
+from suppli_service_kit.clock import FixedClock
+from suppli_service_kit.kafka.messages import OutMessage
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+NOW_US = to_us(NOW)
+
+
+class Killed(Exception):
+    """The process dies here."""
+
+
+class Session:
+    account_id = "ACCOUNT"
+    environment = "production"
+
+    async def access_token(self) -> str:
+        return "token"
+
+    async def renewed(self, refused: str) -> str:
+        return refused
+
+
+class World:
+    """Everything that survives a crash, and the ports; dies at the `fuse`-th place where it waits."""
+
+    def __init__(self, page_size: int = 3, locations: Sequence[str] = ("L1",)) -> None:
+        self.clock = FixedClock(NOW)
+        self.provider = MemoryProvider(self.clock, page_size=page_size)
+        self.provider.access_tokens.add("token")
+        self.provider.on_page = self.page
+        self.hashes: dict[str, Known] = {}
+        self.covered: dict[str, Spans] = {}
+        self.waiting: dict[str, int] = {}
+        self.items: dict[str, KnownItem] = {}
+        self.token: str | None = None
+        self.said: list[tuple[str, Any]] = []
+        self.fuse = -1
+        self.fence = 0
+        self.left = 30.0
+        self.lagging: list[int] = []
+        self.meanwhile: dict[int, MemoryOrder] = {}
+        self.pages = 0
+        self.report: Report | None = None
+        self.locations = tuple(
+            ConnectedLocation(
+                location_id=name, chosen=True, suppli_location_id="S", zones=(ZonePeriod(timezone="UTC"),)
+            )
+            for name in locations
+        )
+
+    def burn(self) -> None:
+        self.fuse -= 1
+        if self.fuse == 0:
+            raise Killed
+
+    async def page(self, number: int) -> None:
+        await asyncio.sleep(0)
+        self.burn()
+        self.pages += 1
+        if self.pages in self.meanwhile:
+            self.provider.put(self.meanwhile.pop(self.pages))
+
+    async def publish(self, messages: Sequence[OutMessage], *, timeout: float) -> None:
+        self.burn()  # before anything is acknowledged
+        for message in messages:
+            envelope, event = decode({k: v.decode() for k, v in message.headers}, message.value or b"")
+            self.said.append((envelope.id, event))
+        await asyncio.sleep(0)
+        self.burn()  # after everything is
+
+    def remaining(self) -> float:
+        return self.left
+
+    async def renew(self) -> None:
+        raise LeaseLost
+
+    async def behind(self) -> int:
+        return self.lagging.pop(0) if self.lagging else 0
+
+    async def known(self, order_ids: Sequence[str]) -> Mapping[str, Known]:
+        await asyncio.sleep(0)
+        self.burn()
+        return {key: self.hashes[key] for key in order_ids if key in self.hashes}
+
+    async def record(self, entry: PageEntry, report: Report) -> None:
+        await asyncio.sleep(0)
+        self.burn()
+        for change in entry.changed:
+            self.hashes[change.sale.order_id] = Known(change.content_hash, change.source_version)
+        self.waiting.update({order.order_id: self.provider.normaliser_revision for order in entry.set_aside})
+        for order in entry.cleared:
+            self.waiting.pop(order, None)
+        self.covered.update(entry.coverage)
+        self.burn()
+
+    async def catalog_token(self) -> str | None:
+        return self.token
+
+    async def known_items(self, external_ids: Sequence[str] | None) -> Mapping[str, KnownItem]:
+        return {k: i for k, i in self.items.items() if not i.item.deleted or external_ids is not None}
+
+    async def record_items(self, items: Sequence[ItemEntry], token: str | None, report: Report) -> None:
+        self.burn()
+        self.items.update({e.item.external_id: KnownItem(e.item, e.content_hash, e.revision) for e in items})
+        self.token = token or self.token
+
+    async def run(
+        self, kind: RunKind = RunKind.MANUAL, *, republish: Republish | None = None, **limits: Any
+    ) -> SyncRun:
+        self.fence += 1
+        connection = ConnectionChanged(
+            tenant_id=UUID(int=1),
+            connection_id=UUID(int=2),
+            revision=1,
+            provider="memory",
+            environment="production",
+            state=ConnectionState.CONNECTED,
+            changed_at=NOW,
+            account_id="ACCOUNT",
+            start_date=(NOW - timedelta(days=3)).date(),
+            locations=self.locations,
+        )
+        job = Job(
+            connection,
+            UUID(int=3),
+            1,
+            kind,
+            self.fence,
+            republish=republish,
+            coverage=dict(self.covered),
+            waiting=dict(self.waiting),
+        )
+        run = SyncRun(
+            self.provider,
+            Session(),
+            job,
+            books=self,
+            publisher=self,
+            lease=self,
+            queue=self,
+            clock=self.clock,
+            limits=Limits(bulk_wait_seconds=0.001, **limits),
+        )
+        self.report = run.report
+        await run.run()
+        return run
+
+    def stands(self) -> dict[str, int]:
+        """Return each order's net as a consumer has it: the greatest (source_version, observed) wins."""
+        newest: dict[str, SaleRecorded] = {}
+        for _, sale in self.said:
+            before = newest.get(sale.order_id)
+            if before is None or (sale.source_version, sale.observed) >= (
+                before.source_version,
+                before.observed,
+            ):
+                newest[sale.order_id] = sale
+        return {key: sale.lines[0].net for key, sale in newest.items()}
+
+    def truth(self) -> dict[str, int]:
+        return {key: order.net for key, order in self.provider.orders_by_key.items() if not order.broken}
+
+
+def order(number: int, seconds_ago: float, net: int = 100, location: str = "L1") -> MemoryOrder:
+    return MemoryOrder(f"O{number}", location, NOW_US - int(seconds_ago * SECOND_US), net)
+
+
+def orders(count: int, step: float = 60) -> list[MemoryOrder]:
+    return [order(number, 3600 + (count - number) * step, 100 + number) for number in range(count)]
+
+
+@pytest.mark.parametrize("fuse", range(1, 60))
+async def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(fuse: int) -> None:
+    """Killed at any place where it waits, a second run must end with the provider's truth, by the same event ids."""
+    world = World()
+    world.provider.put(*orders(11), MemoryOrder("bad", "L1", NOW_US - 7200 * SECOND_US, broken=True))
+    # while page 3 is read an order of page 1 changes, and one of the last page
+    world.meanwhile = {3: order(0, 1800, 777), 4: order(10, 1700, 888)}
+    world.fuse = fuse
+    died = False
+    try:
+        await world.run()
+    except Killed:
+        died = True
+    world.fuse = -1
+    for late in list(world.meanwhile.values()):
+        world.provider.put(late)
+    await world.run()
+    assert world.stands() == world.truth()
+    assert world.waiting == {"bad": 1}
+    by_id: dict[str, set[tuple[str, int]]] = {}
+    for event_id, sale in world.said:
+        by_id.setdefault(event_id, set()).add((sale.order_id, sale.lines[0].net))
+    assert all(len(contents) == 1 for contents in by_id.values()), "one id, one content"
+    assert died or fuse > 30, "the fuse reaches the walk"
+
+
+async def test_coverage_ends_at_the_providers_clock_less_the_lag() -> None:
+    """An order written at the very end of the window would be skipped for good."""
+    world = World()
+    world.provider.put(*orders(4), order(9, 1, 5))  # changed a second ago: within the lag
+    run = await world.run()
+    assert run.coverage["L1"][-1][1] == NOW_US - 2 * SECOND_US
+    world.clock.advance(timedelta(minutes=5))
+    await world.run()
+    assert world.stands() == world.truth()
+
+
+async def test_a_provider_whose_clock_is_ahead_is_followed_by_its_own_clock() -> None:
+    """With our clock behind, the newest sales would stay out until it catches up."""
+    world = World()
+    ahead = FixedClock(NOW + timedelta(hours=2))
+    world.provider._clock = ahead
+    world.provider.put(order(1, -3600))
+    run = await world.run()
+    assert run.coverage["L1"][-1][1] > NOW_US + 3600 * SECOND_US
+    assert world.stands() == world.truth()
+
+
+async def test_many_orders_at_one_instant_end_and_are_all_said() -> None:
+    """An import of a thousand sales of one instant would loop for ever, or lose those beyond the first page."""
+    world = World(page_size=3)
+    world.provider.put(*(order(number, 600) for number in range(10)))
+    await asyncio.wait_for(world.run(), 5)
+    assert world.stands() == world.truth()
+
+
+async def test_an_expired_cursor_starts_again_at_the_last_instant_seen() -> None:
+    """A slow walk would start from its beginning each time and never end."""
+    world = World()
+    world.provider.put(*orders(20))
+    expired = []
+
+    async def expire(number: int) -> None:
+        if number == 2 and len(expired) < 4:
+            expired.append(number)
+            raise CursorExpired("the cursor is too old")
+
+    world.provider.on_page = expire
+    await world.run()
+    asked = [call for call in world.provider.calls if call.startswith("orders")]
+    assert len(asked) == 5
+    assert asked == sorted(asked), "each restart is later than the one before"
+    assert len(set(asked)) == 5
+    assert world.stands() == world.truth()
+
+
+async def test_a_cursor_that_always_expires_ends_the_run() -> None:
+    """The worker would be busy for ever."""
+    world = World()
+    world.provider.put(*(order(number, 600) for number in range(10)))
+
+    async def expire(number: int) -> None:
+        if number == 1:
+            raise CursorExpired("the cursor is too old")
+
+    world.provider.on_page = expire
+    with pytest.raises(CursorExpired):
+        await asyncio.wait_for(world.run(), 5)
+
+
+async def test_a_failing_provider_leaves_recorded_what_was_published() -> None:
+    """Every failure would cost all pages of the run."""
+    world = World()
+    world.provider.put(*orders(9))
+
+    async def fail(number: int) -> None:
+        if number == 2:
+            raise NetworkError("away")
+
+    world.provider.on_page = fail
+    with pytest.raises(NetworkError):
+        await world.run()
+    assert len(world.hashes) == 6
+    assert world.covered["L1"][-1][1] == orders(9)[4].modified_us
+    world.provider.on_page = None
+    before = len(world.said)
+    await world.run()
+    assert world.stands() == world.truth()
+    assert len(world.said) == before + 3, "what is unchanged is not said again"
+
+
+async def test_without_enough_lease_nothing_is_published() -> None:
+    """Two holders would publish at once."""
+    world = World()
+    world.provider.put(*orders(2))
+    world.left = 9.0
+    with pytest.raises(LeaseLost):
+        await world.run()
+    assert world.said == []
+
+
+async def test_a_backfill_waits_for_those_who_are_behind_and_a_manual_run_does_not() -> None:
+    """Somebody's history would hold up another tenant's sale of this minute."""
+    world = World()
+    world.provider.put(*orders(2))
+    world.lagging = [9_000, 6_000, 4_000]
+    await world.run(RunKind.BACKFILL)
+    assert world.lagging == []
+    other = World()
+    other.provider.put(*orders(2))
+    other.lagging = [9_000]
+    await other.run(RunKind.MANUAL)
+    assert other.lagging == [9_000]
+
+
+async def test_a_cancelled_run_keeps_what_it_recorded() -> None:
+    """Cancelling would throw away an hour of import."""
+    world = World()
+    world.provider.put(*orders(9))
+    record = world.record
+
+    async def cancelled(entry: PageEntry, report: Report) -> None:
+        await record(entry, report)
+        raise RunCancelled
+
+    world.record = cancelled  # type: ignore[method-assign]
+    with pytest.raises(RunCancelled):
+        await world.run()
+    assert world.hashes
+
+
+async def test_set_aside_orders_are_read_again_when_the_reading_improves() -> None:
+    """An order that could not be understood would be missing for good."""
+    world = World()
+    world.provider.put(
+        order(1, 600),
+        MemoryOrder("odd", "L1", NOW_US - 7200 * SECOND_US, broken=True),
+        MemoryOrder("gone", "L1", NOW_US - 7100 * SECOND_US, broken=True),
+    )
+    await world.run()
+    assert sorted(world.waiting) == ["gone", "odd"]
+    world.clock.advance(timedelta(days=2))
+    del world.provider.orders_by_key["gone"]
+    world.provider.orders_by_key["odd"] = MemoryOrder("odd", "L1", NOW_US - 7200 * SECOND_US, 42)
+    await world.run()
+    assert "odd" in world.waiting, "the same reading would fail again"
+    world.provider.normaliser_revision = 2
+    await world.run()
+    assert world.waiting == {}
+    assert world.stands()["odd"] == 42
+
+
+async def test_republish_says_what_is_unchanged_again() -> None:
+    """A consumer that lost its data could not be given it again."""
+    world = World()
+    world.provider.put(*orders(3))
+    await world.run()
+    await world.run(RunKind.SWEEP)
+    assert len(world.said) == 3
+    await world.run(RunKind.REPUBLISH, republish=Republish(order_ids=("O1",)))
+    await world.run(RunKind.REPUBLISH, republish=Republish(from_at=NOW - timedelta(days=1), to_at=NOW))
+    assert len(world.said) == 7
+    assert world.said[3][0] == world.said[1][0], "the same content and version, the same id"
+
+
+async def test_a_sweep_finds_what_the_provider_learned_late() -> None:
+    """Sales from a till that was offline would never arrive."""
+    world = World()
+    await world.run()
+    world.clock.advance(timedelta(hours=1))
+    world.provider.put(order(1, 40 * 3600))
+    await world.run()
+    assert world.said == []
+    await world.run(RunKind.SWEEP)
+    assert world.stands() == world.truth()
+
+
+async def test_a_hole_in_the_coverage_is_filled_by_itself() -> None:
+    """A gap would go unseen."""
+    world = World()
+    world.provider.put(*orders(5))
+    await world.run()
+    start, end = world.covered["L1"][0]
+    late = order(77, 24 * 3600)
+    world.provider.put(late)
+    world.covered["L1"] = ((start, late.modified_us - SECOND_US), (late.modified_us + SECOND_US, end))
+    run = await world.run()
+    assert world.stands() == world.truth()
+    assert len(run.coverage["L1"]) == 1
+
+
+async def test_groups_of_locations_are_walked_side_by_side() -> None:
+    """An account of many locations would take many times as long, or lose some of them."""
+    names = [f"L{number:02}" for number in range(25)]
+    world = World(locations=names)
+    world.provider.put(*(order(n, 3600 - n, location=name) for n, name in enumerate(names)))
+    run = await world.run()
+    assert world.stands() == world.truth()
+    assert len(run.coverage) == 25
+    asked = [call for call in world.provider.calls if call.startswith("orders")]
+    assert len(asked) == 3
+
+
+async def test_the_catalog_says_changes_and_deletions_once() -> None:
+    """Items would be said at every run, or one that is gone would stay."""
+    world = World()
+    world.provider.items = [CatalogItem("V1", "item", name="Coffee"), CatalogItem("V2", "item", name="Tea")]  # type: ignore[arg-type]
+    run = await world.run()
+    assert run.report.tally.items_published == 2
+    world.token = None
+    world.provider.items = [CatalogItem("V1", "item", name="Kaffee"), CatalogItem("V9", "item", deleted=True)]  # type: ignore[arg-type]
+    run = await world.run()
+    assert run.report.tally.items_published == 2
+    gone = world.items["V2"]
+    assert (gone.item.deleted, gone.item.name, gone.revision) == (True, "Tea", 2)
+    assert "V9" not in world.items
+    world.token = None
+    assert (await world.run()).report.tally.items_published == 0

@@ -1,0 +1,222 @@
+"""The refresh protocol: one refresh, and no lost reply that goes unnoticed. Vault is played by a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from suppli_connector_kit.errors import AuthError, NetworkError
+from suppli_connector_kit.testing import MemoryProvider
+from suppli_connector_kit.testing.provider import lost_reply
+from suppli_connector_kit.tokens.keeper import AccountKey, KeeperTimes, TokenKeeper
+from suppli_connector_kit.tokens.secret import StoredTokens, from_secret, to_secret
+from suppli_service_kit.clock import FixedClock
+from suppli_service_kit.vault import Secret, VaultConflict, VaultUnavailable
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+KEY = AccountKey(UUID(int=1), UUID(int=2))
+
+
+class Store:
+    """Vault's check-and-set; `fail` may make a write fail before or after it is done."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[dict[str, Any]]] = {
+            "suppli/app/memory": [{"client_id": "us", "client_secret": "s"}]
+        }
+        self.lose_replies = 0
+
+    async def read(self, path: str) -> Secret | None:
+        await asyncio.sleep(0)
+        found = self.versions.get(path)
+        return Secret(dict(found[-1]), len(found)) if found else None
+
+    async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
+        await asyncio.sleep(0)
+        found = self.versions.setdefault(path, [])
+        if cas is not None and cas != len(found):
+            raise VaultConflict(path)
+        found.append(data)
+        if self.lose_replies and data.get("intent") is None:
+            self.lose_replies -= 1
+            raise VaultUnavailable("the answer got lost")
+        return len(found)
+
+    async def destroy(self, path: str) -> None:
+        self.versions.pop(path, None)
+
+
+class Book:
+    def __init__(self) -> None:
+        self.reauths: list[tuple[str, datetime | None]] = []
+        self.refresh_at: datetime | None = None
+
+    async def noted(
+        self, key: AccountKey, *, expires_at: datetime | None, refresh_at: datetime | None
+    ) -> None:
+        self.refresh_at = refresh_at
+
+    async def reauth(self, key: AccountKey, *, reason: str, works_until: datetime | None, cause: str) -> None:
+        if cause not in [each for each, _ in self.reauths]:
+            self.reauths.append((cause, works_until))
+
+
+class Setting:
+    def __init__(self, *, single_use: bool = False) -> None:
+        self.clock = FixedClock(NOW)
+        self.provider = MemoryProvider(self.clock, single_use=single_use)
+        self.store, self.book = Store(), Book()
+
+    def keeper(self) -> TokenKeeper:
+        times = KeeperTimes(call=2, write=2)
+        return TokenKeeper(self.provider, self.store, self.book, clock=self.clock, times=times)
+
+    async def connected(self) -> TokenKeeper:
+        keeper = self.keeper()
+        await keeper.keep(KEY, StoredTokens(self.provider.issue(), NOW))
+        return keeper
+
+    def half_life(self) -> None:
+        self.clock.advance(timedelta(minutes=31))
+
+
+@pytest.mark.parametrize("single_use", [False, True])
+async def test_many_replicas_make_one_refresh(single_use: bool) -> None:
+    """A single-use token spent twice disconnects the shop."""
+    setting = Setting(single_use=single_use)
+    await setting.connected()
+    setting.half_life()
+    got = await asyncio.gather(*(setting.keeper().refresh(KEY) for _ in range(8)))
+    assert setting.provider.refreshes == 1
+    assert len({stored.tokens.access_token for stored in got}) == 1
+    assert setting.book.refresh_at is not None
+    assert setting.book.refresh_at > setting.clock.now()
+
+
+async def test_nothing_is_refreshed_before_half_life() -> None:
+    """The provider would be asked all the time."""
+    setting = Setting()
+    keeper = await setting.connected()
+    await keeper.refresh(KEY)
+    assert setting.provider.refreshes == 0
+
+
+async def test_a_lost_reply_costs_nothing_where_tokens_are_reusable() -> None:
+    """One network hiccup would disconnect the shop."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+
+    async def lose() -> None:
+        setting.provider.on_refresh = None
+        raise lost_reply()
+
+    setting.provider.on_refresh = lose
+    with pytest.raises(NetworkError):
+        await keeper.refresh(KEY)
+    assert (await setting.keeper().refresh(KEY)).tokens.access_token == "access-3"
+    assert setting.book.reauths == []
+
+
+async def test_a_lost_reply_of_a_single_use_token_asks_for_a_person_at_once_while_access_works() -> None:
+    """The shop would find out only when nothing works any more."""
+    setting = Setting(single_use=True)
+    keeper = await setting.connected()
+    setting.half_life()
+
+    async def lose() -> None:
+        raise lost_reply()
+
+    setting.provider.on_refresh = lose
+    with pytest.raises(AuthError):
+        await keeper.refresh(KEY)
+    assert setting.provider.calls.count("refresh") == 2, "presented once more"
+    [(_, works_until)] = setting.book.reauths
+    assert works_until is not None
+    assert (await keeper.current(KEY)).tokens.access_token == "access-1"
+    assert setting.book.refresh_at is None, "it is not tried for ever"
+    setting.clock.advance(timedelta(hours=1))
+    with pytest.raises(AuthError):
+        await setting.keeper().current(KEY)
+
+
+async def test_a_call_that_never_arrived_is_no_presentation() -> None:
+    """An outage of our own network would use up single-use tokens."""
+    setting = Setting(single_use=True)
+    keeper = await setting.connected()
+    setting.half_life()
+    good = setting.provider.refresh
+
+    async def unreachable(*_: Any) -> Any:
+        raise NetworkError("no route", may_have_arrived=False)
+
+    setting.provider.refresh = unreachable  # type: ignore[method-assign]
+    for _ in range(5):
+        with pytest.raises(NetworkError):
+            await keeper.refresh(KEY)
+    setting.provider.refresh = good  # type: ignore[method-assign]
+    assert (await keeper.refresh(KEY)).tokens.access_token == "access-2"
+    assert setting.book.reauths == []
+
+
+async def test_a_writer_that_died_is_waited_out_and_replaced() -> None:
+    """A killed replica would block the refresh for good."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+
+    async def die() -> None:
+        setting.provider.on_refresh = None
+        raise asyncio.CancelledError
+
+    setting.provider.on_refresh = die
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.refresh(KEY)
+    waiting = asyncio.create_task(setting.keeper().refresh(KEY))
+    await asyncio.sleep(0.3)
+    assert not waiting.done(), "the intent holds until its deadline"
+    setting.clock.advance(timedelta(seconds=5))
+    assert (await waiting).tokens.access_token == "access-3"
+
+
+async def test_a_lost_answer_of_vault_is_recognized_as_done() -> None:
+    """The new pair would be thrown away though it is stored, or written twice."""
+    setting = Setting(single_use=True)
+    keeper = await setting.connected()
+    setting.half_life()
+    setting.store.lose_replies = 1
+    stored = await keeper.refresh(KEY)
+    assert stored.tokens.access_token == "access-2"
+    assert setting.provider.refreshes == 1
+    [*_, newest] = setting.store.versions[keeper.path(KEY)]
+    assert newest["access_token"] == "access-2"
+
+
+async def test_a_newer_authorization_wins_over_a_refresh_under_way() -> None:
+    """Connecting anew would be undone by an old refresh."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+
+    async def connects_anew() -> None:
+        setting.provider.on_refresh = None
+        await setting.keeper().keep(KEY, StoredTokens(setting.provider.issue(), setting.clock.now()))
+
+    setting.provider.on_refresh = connects_anew
+    stored = await keeper.refresh(KEY)
+    assert stored.tokens.access_token == "access-3"
+    [*_, newest] = setting.store.versions[keeper.path(KEY)]
+    assert newest["access_token"] == "access-3"
+
+
+async def test_tokens_show_in_no_text() -> None:
+    """A token in a log is a token lost."""
+    setting = Setting()
+    keeper = await setting.connected()
+    stored, _ = await keeper.stored(KEY) or pytest.fail("stored")
+    assert "access-1" not in repr(stored)
+    assert "refresh-1" not in repr(stored)
+    assert from_secret(to_secret(stored)) == stored
