@@ -126,3 +126,12 @@ def test_a_consumer_is_stuck_only_when_messages_wait_and_nothing_is_tried(
     assert reading.is_stalled()
     waiting.clear()
     assert not reading.is_stalled()
+
+
+async def test_a_batch_may_hold_hundreds_of_bad_messages() -> None:
+    """Half of a large batch being bad must still let the other half through."""
+    store = Store(set(range(0, 2_000, 2)), names_it=True)
+    outcome = await work_through([message(n) for n in range(2_000)], store, Streak())
+    assert outcome.transient is None
+    assert store.kept == list(range(1, 2_000, 2))
+    assert len(outcome.bad) == 1_000

@@ -98,7 +98,7 @@ async def work_through(messages: Sequence[InMessage], handler: BatchHandler, str
         streak.good()
     except PERMANENT as error:
         try:
-            await _divide(list(messages), error, handler, streak, outcome)
+            await _in_parts(_divided(_Part(list(messages)), error), handler, streak, outcome)
         except Exception as later:
             outcome.transient = later
     except Exception as error:
@@ -106,56 +106,60 @@ async def work_through(messages: Sequence[InMessage], handler: BatchHandler, str
     return outcome
 
 
-async def _attempt(
-    messages: list[InMessage], handler: BatchHandler, streak: Streak, outcome: Outcome
-) -> None:
-    if not messages:
-        return
-    try:
-        await handler(messages)
-    except PERMANENT as error:
-        await _divide(messages, error, handler, streak, outcome)
-    else:
-        streak.good()
-        outcome.settled.update(map(_position, messages))
+@dataclass(frozen=True)
+class _Part:
+    """Messages to be tried together; `again` = a single one that gets its second chance."""
+
+    messages: list[InMessage]
+    again: bool = False
 
 
-async def _divide(
-    messages: list[InMessage], error: BaseException, handler: BatchHandler, streak: Streak, outcome: Outcome
+@dataclass(frozen=True)
+class _Bad:
+    """A message found to be bad, at its place in the order."""
+
+    message: InMessage
+    error: BaseException
+
+
+async def _in_parts(
+    parts: list[_Part | _Bad], handler: BatchHandler, streak: Streak, outcome: Outcome
 ) -> None:
-    named = error.message if isinstance(error, BadMessage) else None
-    index = _index(messages, named)
-    if index is not None:
-        # What comes before keeps its turn: the named message is settled only after it.
-        await _attempt(messages[:index], handler, streak, outcome)
-        _set_aside(messages[index], error, streak, outcome)
-        await _attempt(messages[index + 1 :], handler, streak, outcome)
-    elif len(messages) > 1:
+    """Work through parts from left to right, dividing those that are refused. A stack: no depth limits it."""
+    waiting = parts[::-1]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _Bad):
+            streak.bad(part.error)
+            outcome.bad.append((part.message, part.error))
+            outcome.settled.add(_position(part.message))
+            continue
+        try:
+            await handler(part.messages)
+        except PERMANENT as error:
+            waiting.extend(reversed(_divided(part, error)))
+        else:
+            streak.good()
+            outcome.settled.update(map(_position, part.messages))
+
+
+def _divided(part: _Part, error: BaseException) -> list[_Part | _Bad]:
+    """Return what a refused part becomes, in order."""
+    messages = part.messages
+    named = _index(messages, error.message if isinstance(error, BadMessage) else None)
+    if len(messages) == 1:
+        if isinstance(error, _MAY_BE_A_RACE) and not part.again:
+            return [_Part(messages, again=True)]
+        return [_Bad(messages[0], error)]
+    if named is None:
         middle = len(messages) // 2
-        await _attempt(messages[:middle], handler, streak, outcome)
-        await _attempt(messages[middle:], handler, streak, outcome)
-    elif isinstance(error, _MAY_BE_A_RACE) and await _second_chance(messages, handler, streak, outcome):
-        return
-    else:
-        _set_aside(messages[0], error, streak, outcome)
-
-
-async def _second_chance(
-    messages: list[InMessage], handler: BatchHandler, streak: Streak, outcome: Outcome
-) -> bool:
-    try:
-        await handler(messages)
-    except PERMANENT:
-        return False
-    streak.good()
-    outcome.settled.update(map(_position, messages))
-    return True
-
-
-def _set_aside(message: InMessage, error: BaseException, streak: Streak, outcome: Outcome) -> None:
-    streak.bad(error)
-    outcome.bad.append((message, error))
-    outcome.settled.add(_position(message))
+        return [_Part(messages[:middle]), _Part(messages[middle:])]
+    around: list[_Part | _Bad] = [_Bad(messages[named], error)]
+    if messages[:named]:
+        around.insert(0, _Part(messages[:named]))
+    if messages[named + 1 :]:
+        around.append(_Part(messages[named + 1 :]))
+    return around
 
 
 def _position(message: InMessage) -> tuple[str, int, int]:
