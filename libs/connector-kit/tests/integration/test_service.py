@@ -18,6 +18,8 @@ from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.service import connector_service
 from suppli_connector_kit.settings import ConnectorSettings, RefusedSetting
 from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
+from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
+from suppli_connector_kit.tokens.secret import StoredTokens
 from suppli_contracts.codec import encode
 from suppli_contracts.events.base import Event
 from suppli_contracts.events.connections import (
@@ -36,6 +38,7 @@ from suppli_service_kit.clock import SystemClock
 from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.service import Service
 from suppli_service_kit.settings import Environment, KafkaSettings, VaultSettings
+from suppli_service_kit.vault import Vault
 
 NAME = "connector-memory"
 INTERNAL_TOKEN = secrets.token_urlsafe(24)
@@ -204,3 +207,31 @@ async def test_a_used_code_and_a_foreign_address_are_refused_precisely(
     with pytest.raises(RefusedSetting, match="evil.example"):
         Settings(environment=Environment.PRODUCTION, base_url="https://evil.example").check(provider.manifest)
     Settings(environment=Environment.PRODUCTION).check(provider.manifest)
+
+
+async def test_replicas_that_refresh_at_once_make_one_refresh(
+    vault_settings: VaultSettings, world: World, openbao: OpenBaoServer
+) -> None:
+    """A single-use refresh token would be spent twice, and the shop disconnected."""
+    clock = SystemClock()
+    provider = MemoryProvider(clock, single_use=True, token_seconds=600)
+    key = AccountKey(uuid4(), uuid4())
+    replicas = [Vault(vault_settings) for _ in range(2)]
+    for each in replicas:
+        await each.start()
+    try:
+        keepers = [TokenKeeper(provider, each, world.token_times, clock=clock) for each in replicas]
+        past = clock.now() - timedelta(seconds=1200)
+        await keepers[0].keep(key, StoredTokens(provider.issue(), past))
+        due = await world.token_times.due_refreshes()
+        assert key in [each.key for each in due], "what is due is found without any tenant"
+        got = await asyncio.gather(*(keeper.refresh(key) for keeper in keepers for _ in range(3)))
+        assert provider.refreshes == 1
+        assert {stored.tokens.access_token for stored in got} == {"access-2"}
+        kept = await keepers[1].stored(key)
+        assert kept is not None
+        assert (kept[0].tokens.access_token, kept[0].intent) == ("access-2", None)
+        await keepers[0].destroy(key)
+    finally:
+        for each in replicas:
+            await each.stop()
