@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
+from msgspec import Struct
 from suppli_connector_kit.domain.allocation import allocate
 from suppli_connector_kit.errors import OrderNotUnderstood
 from suppli_contracts.events.sales import Disposition, LineKind, Modifier, Restock, ReturnedLine, SaleLine
@@ -37,16 +38,14 @@ class Ids:
         return wanted if count == 1 else self.take(f"{wanted}~{count}", fallback)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """When an order counts."""
 
     at: datetime
     day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True, gc=False):
     """A line's money in minor units, positive, without tax but for `tax`."""
 
     gross: int

@@ -101,9 +101,10 @@ def happened_at(order: Order, state: OrderState) -> datetime:
             (order.created_at, "created_at") if order.created_at else (order.updated_at, "updated_at")
         )
     try:
-        return instant(text).astimezone(UTC)
+        at = instant(text)
     except ValueError:
         raise OrderNotUnderstood("not an instant", path) from None
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def _sold(
