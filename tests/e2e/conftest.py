@@ -71,8 +71,8 @@ class World:
         run_id = self.shop.sync(connection)["run_id"]
 
         def ended() -> dict[str, Any] | None:
-            run = self.shop.call("GET", f"/v1/runs/{run_id}")
-            return run if run["state"] in {"succeeded", "failed", "cancelled"} else None
+            run = self.shop.run(run_id)
+            return run if run and run["state"] in {"succeeded", "failed", "cancelled"} else None
 
         return wait_for(ended, f"run {run_id}", seconds)
 

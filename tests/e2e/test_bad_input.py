@@ -55,9 +55,9 @@ def test_denied_consent_a_used_and_a_foreign_state_are_told_apart(make_world: Ca
     back = httpx.get(page, params={**page.params, "auto": "allow", "merchant": world.merchant})
     callback = back.headers["location"]
     stranger = sign_in(world.system, uuid4())
-    assert problem(stranger.client.get(callback))[1] == "state-invalid"
+    assert problem(stranger.client.get(callback))[1] == "state-foreign-session"
     assert world.shop.client.get(callback).status_code == 200
-    assert problem(world.shop.client.get(callback))[1] in {"state-used", "state-invalid"}
+    assert problem(world.shop.client.get(callback))[1] == "state-used"
 
 
 def test_a_wrong_time_zone_and_a_wrong_cut_off_say_which_location(make_world: Callable[..., World]) -> None:

@@ -130,7 +130,7 @@ def test_mapping_remapping_from_a_date_and_ignoring_move_the_sums_as_they_should
 
     world.shop.ignore(items[f"id:{MUFFIN}"])
     reaches(world, connection, {"latte": ("2", 900), "flat-white": ("4", 1800)})
-    ignored = sum(day["ignored_net"] for day in world.shop.days(connection))
+    ignored = sum(day["ignored_net"] for day in world.shop.days(connection, FIRST_DAY))
     assert ignored == 900
 
     world.shop.map(items[f"id:{MUFFIN}"], "muffin", factor="1/2")

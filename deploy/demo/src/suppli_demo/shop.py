@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -123,13 +123,23 @@ class Shop:
         """Sync now."""
         return self.call("POST", f"/v1/connections/{connection}/sync")
 
+    def run(self, run_id: str) -> Json | None:
+        """Return a run, None for the moment in which the gateway has not heard of it."""
+        try:
+            return self.call("GET", f"/v1/runs/{run_id}")
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
     def runs(self, connection: str) -> list[Json]:
         """Return the runs, newest first."""
         return list(self.pages(f"/v1/connections/{connection}/runs"))
 
-    def days(self, connection: str) -> list[Json]:
-        """Return where each business day's money went."""
-        days: list[Json] = self.call("GET", f"/v1/connections/{connection}/days")["items"]
+    def days(self, connection: str, first: date) -> list[Json]:
+        """Return where each business day's money went, for a year from `first` on."""
+        span = {"from": first.isoformat(), "to": (first + timedelta(days=365)).isoformat()}
+        days: list[Json] = self.call("GET", f"/v1/connections/{connection}/days", params=span)["items"]
         return days
 
     def wait_for_runs(self, connection: str, *, at_least: int = 1, seconds: float = 60) -> list[Json]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,12 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from suppli_embedded.errors import StartError
 from suppli_embedded.files import free_ports, tail
 from suppli_embedded.processes import ServiceProcess
 from suppli_embedded.runtime import EmbeddedRuntime
 from suppli_embedded.topics import create_topics
 from suppli_sandbox.client import SandboxControl, SandboxProcess
+from suppli_service_kit.logs import configure_logging
+from suppli_service_kit.migrations import migrate
 
 from suppli_demo.issuer import IssuerProcess
 
@@ -32,17 +32,18 @@ CLIENT_SECRET = "sandbox-sq0csb-secret"  # noqa: S105 - the sandbox's own defaul
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A service: its name and the package that `python -m` runs."""
+    """A service: its name, the package that `python -m` runs, and the one that holds its migrations."""
 
     name: str
     package: str
+    migrations: str
 
 
 SERVICES = (
-    Part("gateway", "suppli_gateway"),
-    Part("sync-scheduler", "suppli_sync_scheduler"),
-    Part("mapping", "suppli_mapping"),
-    Part("connector-square", "suppli_connector_square"),
+    Part("gateway", "suppli_gateway", "suppli_gateway"),
+    Part("sync-scheduler", "suppli_sync_scheduler", "suppli_sync_scheduler"),
+    Part("mapping", "suppli_mapping", "suppli_mapping"),
+    Part("connector-square", "suppli_connector_square", "suppli_connector_kit"),
 )
 
 
@@ -71,7 +72,6 @@ class System:
         self._extra = extra or {}
         self._say = say
         self._stack = ExitStack()
-        self._migrations: dict[str, dict[str, str]] = {}
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -103,10 +103,9 @@ class System:
         self.runtime.openbao.write_app("square", {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
         self.clock_file.write_text("0")
         environments = {part.name: self._environment(part.name) for part in SERVICES}
-        with ThreadPoolExecutor(len(SERVICES) + 1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             topics = pool.submit(asyncio.run, create_topics(self.runtime.kafka.bootstrap_servers))
-            for migrated in [pool.submit(self._migrate, part, environments[part.name]) for part in SERVICES]:
-                migrated.result()
+            pool.submit(self._migrate).result()
             topics.result()
         self._say("Databases are migrated, topics exist.")
         for part in SERVICES:
@@ -173,16 +172,16 @@ class System:
             return {"SUPPLI_CONNECTOR_SQUARE_BASE_URL": self.sandbox.url}
         return {}
 
-    def _migrate(self, part: Part, environment: Mapping[str, str]) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", part.package, "migrate"],
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise StartError(f"The database of {part.name} could not be migrated:\n{done.stderr[-2000:]}")
+    def _migrate(self) -> None:
+        """Bring every database to its newest schema, as each service's own `migrate` step would."""
+        configure_logging("demo", "WARNING")
+
+        async def one_by_one() -> None:
+            for part in SERVICES:
+                database = self.runtime.postgres.create_service_database(part.name.replace("-", "_"))
+                await migrate(part.migrations, database.owner_url)
+
+        asyncio.run(one_by_one())
 
     def _add_service(self, part: Part, environment: Mapping[str, str]) -> None:
         self.services[part.name] = self.runtime.service_process(

@@ -62,7 +62,7 @@ class Tour:
         first = FirstSale(self.system.runtime.kafka.bootstrap_servers)
         self._map(shop, connection)
         control = control_totals(path)
-        result = shown(shop.days(connection))
+        result = shown(shop.days(connection, first_day))
         events = asyncio.run(product_sales(self.system.runtime.kafka.bootstrap_servers, UUID(connection)))
         first_mapped = first.wait(30) - self.began
         return Result(connection, control, result, compare(control, result), len(events), first_mapped)
