@@ -77,7 +77,7 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Of your choice, at most 200 characters: sent again with it, the request is not done twice.",
+    "description": "At most 200 characters of your choice: sent again with it, nothing is done twice.",
     "schema": {"type": "string", "maxLength": 200},
     "example": "5b0c1a52-7d39-4c7e-9f0e-6f0d3f1f2a11",
 }

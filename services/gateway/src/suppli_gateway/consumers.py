@@ -20,7 +20,7 @@ from suppli_service_kit.logs import get_logger
 from suppli_gateway.connections.domain import reauth_required
 from suppli_gateway.connections.repository import ConnectionRepository
 from suppli_gateway.events.live import announce
-from suppli_gateway.runs.domain import copy_of, newest
+from suppli_gateway.runs.domain import copies_of
 from suppli_gateway.runs.repository import RunRepository, StatusRepository
 from suppli_gateway.runs.views import live_run
 
@@ -72,14 +72,11 @@ class SyncEvents:
 
     async def _runs(self, transaction: AsyncConnection, events: Sequence[SyncRunChanged]) -> None:
         repository, status = RunRepository(transaction), StatusRepository(transaction)
-        latest = newest(events)
-        known = await repository.locked([event.run_id for event in latest])
-        for event in latest:
-            copy = copy_of(event, known.get(event.run_id))
-            change = None if copy is None else await repository.put(copy)
-            if copy is not None and change is not None:
+        known = await repository.locked(sorted({event.run_id for event in events}))
+        for copy in copies_of(events, known):
+            change = await repository.put(copy)
+            if change is not None:
                 await announce(transaction, live_run(copy, change))
-        # What an event adds beside the run's state counts even where a later one of the batch overtook it.
         for event in events:
             if event.coverage is not None:
                 await status.put_coverage(

@@ -19,7 +19,8 @@ Kind = Literal["revoke", "discard", "tenant"]
 CLAIM = timedelta(minutes=2)
 
 _ADD = sa.text(
-    "insert into due (kind, id, tenant_id, due_at) values (:kind, :id, :tenant_id, :due_at) on conflict do nothing"
+    "insert into due (kind, id, tenant_id, due_at) values (:kind, :id, :tenant_id, :due_at)"
+    " on conflict do nothing"
 )
 
 
@@ -29,8 +30,7 @@ class Due:
 
     Attributes:
         kind: `revoke` a connection's authorization, `discard` a secret that belongs to none, or a
-        `tenant`'s daily
-            round: saying current values again and removing what is old.
+        `tenant`'s daily round: saying current values again and removing what is old.
         id: of the connection or secret; of the tenant.
         failures: how often it failed.
     """

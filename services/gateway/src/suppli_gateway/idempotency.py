@@ -135,9 +135,12 @@ async def _claim(gateway: Gateway, asked: _Key, now: datetime) -> StoredAnswer |
     }
     async with gateway.database.transaction([asked.access.tenant_id]) as transaction:
         added = await transaction.execute(
-            insert(idempotency_keys).values(**asked.row, **fresh).on_conflict_do_nothing()
+            insert(idempotency_keys)
+            .values(**asked.row, **fresh)
+            .on_conflict_do_nothing()
+            .returning(idempotency_keys.c.key_hash)
         )
-        if added.rowcount == 1:
+        if added.one_or_none() is not None:
             return None
         row = (
             await transaction.execute(sa.select(idempotency_keys).where(asked.condition).with_for_update())

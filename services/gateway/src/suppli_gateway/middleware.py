@@ -35,6 +35,7 @@ class PublicEdge:
         self._headers = {**SECURITY_HEADERS, **({"Strict-Transport-Security": HSTS} if production else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -65,6 +66,7 @@ class BodyLimit:
         self._app, self._most, self._by_path = app, most, by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -37,12 +37,16 @@ def decode_cursor(cursor: str | None, kind: str, type_: type[T]) -> T | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         said_kind, last = msgspec.json.decode(urlsafe_b64decode(padded.encode("ascii")), type=tuple[str, str])
-        if said_kind != kind:
-            raise ValueError("of another list")
-        return type_(last)
-    except (ValueError, msgspec.MsgspecError):
-        detail = "Use `next_cursor` of this list's page before, unchanged, or leave it out."
-        raise Problem(400, "cursor-invalid", "The cursor is not valid", detail) from None
+        if said_kind == kind:
+            return type_(last)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise _not_ours() from error
+    raise _not_ours()
+
+
+def _not_ours() -> Problem:
+    detail = "Use `next_cursor` of this list's page before, unchanged, or leave it out."
+    return Problem(400, "cursor-invalid", "The cursor is not valid", detail)
 
 
 def next_cursor(kind: str, last: UUID | str | None, *, more: bool) -> str | None:

@@ -27,7 +27,7 @@ class Settings(ServiceSettings):
     jwks_url: str = Field(description="Where the platform publishes its signing keys.")
     audience: str = Field("suppli-integrations", description="`aud` that tokens must carry.")
     public_url: str = Field(
-        description="Where browsers reach this API; providers send people back to `<public_url>/v1/oauth/callback`."
+        description="Where browsers reach this API; providers send people to `/v1/oauth/callback` below it."
     )
     connector_urls: dict[str, str] = Field(
         default_factory=dict, description="Connectors' internal addresses by provider, as JSON."

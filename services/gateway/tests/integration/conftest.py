@@ -117,7 +117,10 @@ class Neighbours:
             environment="sandbox",
             locations=tuple(
                 internal.AccountLocation(
-                    location_id=f"L{number}", name=f"Shop {number}", timezone="America/New_York", currency="USD"
+                    location_id=f"L{number}",
+                    name=f"Shop {number}",
+                    timezone="America/New_York",
+                    currency="USD",
                 )
                 for number in range(1, locations + 1)
             ),
@@ -142,13 +145,14 @@ class Neighbours:
             Route("/items/{id}", self._item),
             Route("/items/{id}/mapping", self._map, methods=["PUT"]),
         ]
-        app = Starlette(
+        return Starlette(
             routes=[
-                Route(f"/internal/v1{route.path}", self._noted(route.endpoint), methods=list(route.methods or ()))
-                for route in routes
+                Route(
+                    f"/internal/v1{each.path}", self._noted(each.endpoint), methods=list(each.methods or ())
+                )
+                for each in routes
             ]
         )
-        return app
 
     def _noted(self, endpoint: Any) -> Any:
         async def noted(request: Request) -> Response:
@@ -318,7 +322,9 @@ class Person:
     async def come_back(self, authorize_url: str, **answer: str) -> httpx.Response:
         """Follow the provider's redirect back, in this browser, without a token."""
         return await self.http.get(
-            "/v1/oauth/callback", params={"state": state_in(authorize_url), **answer}, headers={"Authorization": ""}
+            "/v1/oauth/callback",
+            params={"state": state_in(authorize_url), **answer},
+            headers={"Authorization": ""},
         )
 
     async def connect(self, code: str) -> dict[str, Any]:
@@ -407,8 +413,12 @@ class Deployment:
     """The gateway's database, clock and neighbours, and as many processes as a test starts."""
 
     def __init__(
-        self, servers: Servers, database: ServiceDatabase, folder: Path, neighbours: Neighbours, stack:
-        ExitStack
+        self,
+        servers: Servers,
+        database: ServiceDatabase,
+        folder: Path,
+        neighbours: Neighbours,
+        stack: ExitStack,
     ) -> None:
         self.database, self.neighbours = database, neighbours
         self._servers, self._folder, self._stack = servers, folder, stack
@@ -462,9 +472,8 @@ class Deployment:
         return "".join(path.read_text() for path in self._folder.glob("*.log"))
 
     def token(self, tenant: UUID, role: str = "admin", **changes: Any) -> str:
-        return self.issuer.token(
-            identity.TokenRequest(**{"sub": f"{role}@{tenant}", "tenants": (tenant,), "role": role, **changes})
-        )
+        said = {"sub": f"{role}@{tenant}", "tenants": (tenant,), "role": role, **changes}
+        return self.issuer.token(identity.TokenRequest(**said))
 
 
 @pytest.fixture(scope="module")
@@ -498,8 +507,11 @@ def clean(deployment: Deployment) -> Iterator[None]:
     """Give each test neighbours that work and a clock that is right."""
     yield
     deployment.move_clock(timedelta())
-    for forgotten in (deployment.neighbours.down, deployment.neighbours.lose_reply,
-    deployment.neighbours.refuse_runs):
+    for forgotten in (
+        deployment.neighbours.down,
+        deployment.neighbours.lose_reply,
+        deployment.neighbours.refuse_runs,
+    ):
         forgotten.clear()
 
 

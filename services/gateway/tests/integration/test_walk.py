@@ -7,9 +7,11 @@ from uuid import UUID
 from suppli_contracts.events import ConnectionChanged
 from suppli_contracts.events.connections import ConnectionState
 
+from .conftest import TIE, Deployment, Heard, Person, until
+
 
 async def test_an_owner_connects_ties_a_location_starts_and_syncs(
-    admin, tenant: UUID, code: str, deployment, heard
+    admin: Person, tenant: UUID, code: str, deployment: Deployment, heard: Heard
 ) -> None:
     """Without this no shop's sales ever arrive."""
     begun = await admin.begin()
@@ -27,15 +29,8 @@ async def test_an_owner_connects_ties_a_location_starts_and_syncs(
     assert [location["chosen"] for location in connection["locations"]] == [False]
 
     await admin.ask("PUT", "/v1/locations/shop-1", json={"name": "Shop 1"})
-    tie = {
-        "location_id": "L1",
-        "chosen": True,
-        "suppli_location_id": "shop-1",
-        "timezone": "America/New_York",
-        "day_cutoff": "03:00",
-    }
     path = f"/v1/connections/{connection['id']}"
-    patched = await admin.ask("PATCH", path, json={"locations": [tie]})
+    patched = await admin.ask("PATCH", path, json={"locations": [TIE]})
     assert patched["locations"][0]["zones"] == [
         {"timezone": "America/New_York", "day_cutoff": "03:00", "from_date": None}
     ]
@@ -50,8 +45,6 @@ async def test_an_owner_connects_ties_a_location_starts_and_syncs(
     asked = deployment.neighbours.calls(f"{connection['id']}/runs")
     assert [call.body["settings_revision"] for call in asked] == [started["connection"]["revision"]] * 2
     assert {(call.tenant, call.actor) for call in asked} == {(str(tenant), f"admin@{tenant}")}
-
-    from .conftest import until
 
     await until(lambda: len(heard.of(ConnectionChanged, connection_id=connection["id"])) == 4)
     said = heard.of(ConnectionChanged, connection_id=connection["id"])

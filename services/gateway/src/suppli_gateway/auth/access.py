@@ -108,7 +108,7 @@ def at_least(role: Role) -> Callable[..., Awaitable[Access]]:
         request: Request,
         _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
         tenant: Annotated[
-            UUID | None,
+            str | None,
             Header(
                 alias=TENANT_HEADER, description="Which of the token's tenants; needed where it has several."
             ),

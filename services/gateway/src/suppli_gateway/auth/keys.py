@@ -87,12 +87,16 @@ class SigningKeys:
         try:
             response = await self._client.get(self._url)
             response.raise_for_status()
-            if len(response.content) > MAX_BYTES:
-                raise ValueError("the JWKS document is too large")
-            keys = PyJWKSet.from_json(response.text).keys[:MAX_KEYS]
+            keys = _keys_in(response)
         except (httpx.HTTPError, ValueError, PyJWKError, PyJWKSetError) as error:
             log.warning("signing_keys_not_fetched", error=type(error).__name__, keys_kept=len(self._keys))
             return
         self._keys = {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")}
         self._fetched_at = self._monotonic()
         log.info("signing_keys_fetched", keys=len(self._keys))
+
+
+def _keys_in(response: httpx.Response) -> list[PyJWK]:
+    if len(response.content) > MAX_BYTES:
+        raise ValueError("the JWKS document is too large")
+    return PyJWKSet.from_json(response.text).keys[:MAX_KEYS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -52,7 +52,7 @@ class Connection:
     revision: int
     created_at: datetime
     changed_at: datetime
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
     locations: tuple[ConnectedLocation, ...] = ()
     account_id: str | None = None
     account_name: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ def _values(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _read(row: Mapping[str, Any]) -> Connection:
+def _read(row: sa.RowMapping) -> Connection:
     return Connection(
         **{name: row[name] for name in _PLAIN},
         state=ConnectionState(row["state"]),

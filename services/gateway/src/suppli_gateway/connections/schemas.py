@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from suppli_contracts.events.connections import Schedule, ScheduleKind
 
 from suppli_gateway.connections.changes import LocationChange
-from suppli_gateway.runs.schemas import RUN_EXAMPLE, RequestedRun, RunView
+from suppli_gateway.runs.schemas import REQUESTED_EXAMPLE, RUN_EXAMPLE, RequestedRun, RunView
 
 StateName = Literal["pending", "connected", "syncing", "error", "paused", "disconnected"]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 CONNECTION_ID = RUN_EXAMPLE["connection_id"]
-DAILY = {"kind": "daily", "daily_at": "04:00", "timezone": "America/Los_Angeles"}
-LOCATION_EXAMPLE = {
+DAILY: Any = {"kind": "daily", "daily_at": "04:00", "timezone": "America/Los_Angeles"}
+LOCATION_CHANGE: Any = {
+    "location_id": "LSEATTLE",
+    "chosen": True,
+    "suppli_location_id": "pike-street",
+    "timezone": "America/Los_Angeles",
+    "day_cutoff": "03:00",
+}
+LOCATION_EXAMPLE: Any = {
     "location_id": "LSEATTLE",
     "name": "Seattle, Pike Street",
     "currency": "USD",
@@ -25,7 +32,7 @@ LOCATION_EXAMPLE = {
     "suppli_location_id": "pike-street",
     "zones": [{"timezone": "America/Los_Angeles", "day_cutoff": "03:00", "from_date": None}],
 }
-CONNECTION_EXAMPLE = {
+CONNECTION_EXAMPLE: Any = {
     "id": CONNECTION_ID,
     "provider": "square",
     "environment": "production",
@@ -45,22 +52,22 @@ CONNECTION_EXAMPLE = {
     "error": None,
     "unmapped_items": 3,
 }
-DETAILS_EXAMPLE = {
+DETAILS_EXAMPLE: Any = {
     **CONNECTION_EXAMPLE,
     "locations": [LOCATION_EXAMPLE],
     "active_run": None,
     "last_run": {**RUN_EXAMPLE, "state": "succeeded", "progress": 1.0},
     "errors": [],
 }
-SCOPES_EXAMPLE = [{"name": "ORDERS_READ", "reason": "To read the sales that become product sales."}]
-AUTHORIZE_EXAMPLE = {
+SCOPES_EXAMPLE: Any = [{"name": "ORDERS_READ", "reason": "To read the sales that become product sales."}]
+AUTHORIZE_EXAMPLE: Any = {
     "authorize_url": "https://connect.squareup.com/oauth2/authorize?client_id=...&state=...",
     "scopes": SCOPES_EXAMPLE,
 }
 
 
-def _example(value: object) -> ConfigDict:
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [value]})  # type: ignore[dict-item]
+def _example(value: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [value]})
 
 
 class NewConnection(BaseModel):
@@ -102,15 +109,7 @@ class LocationBody(BaseModel):
     Zone and cut-off hold since ever, or from `from_date` on.
     """
 
-    model_config = _example(
-        {
-            "location_id": "LSEATTLE",
-            "chosen": True,
-            "suppli_location_id": "pike-street",
-            "timezone": "America/Los_Angeles",
-            "day_cutoff": "03:00",
-        }
-    )
+    model_config = _example(LOCATION_CHANGE)
 
     location_id: Id
     chosen: bool | None = Field(None, description="Whether its sales are imported.")
@@ -140,9 +139,7 @@ class LocationBody(BaseModel):
 class SettingsBody(BaseModel):
     """What changes in a connection's settings; what is left out stays as it is."""
 
-    model_config = _example(
-        {"schedule": DAILY, "locations": [LocationBody.model_config["json_schema_extra"]["examples"][0]]}
-    )  # type: ignore[index,call-overload]
+    model_config = _example({"schedule": DAILY, "locations": [LOCATION_CHANGE]})
 
     schedule: ScheduleBody | None = None
     start_date: date | None = Field(None, description="Sales before this business date are read past.")
@@ -295,12 +292,7 @@ class ConnectedView(BaseModel):
 class StartedView(BaseModel):
     """The confirmed connection and the run that imports its past."""
 
-    model_config = _example(
-        {
-            "connection": DETAILS_EXAMPLE,
-            "run": RequestedRun.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload]
-        }
-    )
+    model_config = _example({"connection": DETAILS_EXAMPLE, "run": REQUESTED_EXAMPLE})
 
     connection: ConnectionDetails
     run: RequestedRun

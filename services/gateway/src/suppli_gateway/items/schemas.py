@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -22,7 +22,7 @@ def _number(text: str) -> str:
 
 Number = Annotated[str, AfterValidator(_number)]
 
-ITEM_EXAMPLE = {
+ITEM_EXAMPLE: Any = {
     "item_id": "5d0d6f0b-1c53-5ba9-9d7c-62c1a0f9a0de",
     "connection_id": "01980a4d-2b3c-7d11-8c0a-6a5f1e2d3c4b",
     "item_key": "id:7XWQ2VARIATION",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,8 +19,8 @@ from suppli_gateway.refusals import invalid
 
 router = APIRouter(prefix="/v1/locations", tags=["catalog"])
 
-_BODY = {"name": "Pike Street", "timezone": "America/Los_Angeles", "restock_unknown": False}
-_EXAMPLE = {"location_id": "pike-street", **_BODY, "revision": 1}
+_BODY: Any = {"name": "Pike Street", "timezone": "America/Los_Angeles", "restock_unknown": False}
+_EXAMPLE: Any = {"location_id": "pike-street", **_BODY, "revision": 1}
 
 
 class LocationIn(BaseModel):

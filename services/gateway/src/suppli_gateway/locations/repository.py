@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -49,7 +48,7 @@ class SuppliLocation:
         return value_of(event, CATALOG_LOCATIONS, self.revision, clock)
 
 
-def _read(row: Mapping[str, Any]) -> SuppliLocation:
+def _read(row: sa.RowMapping) -> SuppliLocation:
     return SuppliLocation(**row)
 
 
@@ -99,8 +98,9 @@ async def put(
         insert(locations)
         .values(tenant_id=tenant_id, location_id=location_id, revision=1, changed_at=clock.now(), **values)
         .on_conflict_do_nothing()
+        .returning(locations.c.location_id)
     )
-    is_new = (await transaction.execute(statement)).rowcount == 1
+    is_new = (await transaction.execute(statement)).one_or_none() is not None
     query = sa.select(locations).where(
         locations.c.tenant_id == tenant_id, locations.c.location_id == location_id
     )

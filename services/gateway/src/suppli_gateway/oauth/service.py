@@ -299,7 +299,7 @@ async def _record(gateway: Gateway, record: StateRecord, account: Account, targe
 async def _wrong_account(gateway: Gateway, record: StateRecord) -> Problem:
     await _give_up(gateway, record, "wrong-account")
     detail = (
-        "Another account was authorized than the one this connection belongs to; the connection is as before. "
+        "Another account was authorized than the one this connection belongs to; nothing was changed. "
         "Sign in to the provider with the connection's account and try again."
     )
     return Problem(409, "wrong-account", "The authorized account is another one", detail)

@@ -21,7 +21,7 @@ from suppli_gateway.products.parsing import COLUMNS, Parsed, UnreadableFile, par
 router = APIRouter(prefix="/v1/products", tags=["catalog"], route_class=IdempotentRoute)
 IMPORT_PATH = "/v1/products/import"
 
-_PRODUCT = {
+_PRODUCT: Any = {
     "product_id": "latte-large",
     "name": "Latte large",
     "sku": "LAT-L",
@@ -29,13 +29,13 @@ _PRODUCT = {
     "unit": "each",
 }
 _CSV = f"{','.join(COLUMNS)}\nlatte-large,Latte large,LAT-L,,each\nbeans,Espresso beans,,4006381333931,kg\n"
-_ERROR = {
+_ERROR: Any = {
     "line": 7,
     "column": "unit",
     "value": "KG!",
     "reason": "is not a unit such as each, kg or l (lower case)",
 }
-_REPORT = {"imported": 212, "unchanged": 40, "rejected": 1, "errors": [_ERROR]}
+_REPORT: Any = {"imported": 212, "unchanged": 40, "rejected": 1, "errors": [_ERROR]}
 
 
 class ProductOut(BaseModel):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,7 +50,7 @@ class Product:
         return value_of(event, CATALOG_PRODUCTS, self.revision, clock)
 
 
-def _read(row: Mapping[str, Any]) -> Product:
+def _read(row: sa.RowMapping) -> Product:
     return Product(**row)
 
 

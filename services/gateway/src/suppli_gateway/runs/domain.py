@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,14 +67,24 @@ class RunCopy:
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "change"}
 
 
-def newest(events: Iterable[SyncRunChanged]) -> list[SyncRunChanged]:
-    """Return each run's newest event, by run id, so that rows are always locked in one order."""
-    best: dict[UUID, SyncRunChanged] = {}
+def copies_of(events: Iterable[SyncRunChanged], known: Mapping[UUID, RunCopy]) -> list[RunCopy]:
+    """Return the read copies that change by a batch of events, by run id, so that rows are always written in one
+    order.
+
+    Each event counts, in the order in which things happened: a retry keeps the reason that the failure before it
+    told, also where both arrive together.
+    """
+    by_run: dict[UUID, list[SyncRunChanged]] = {}
     for event in events:
-        known = best.get(event.run_id)
-        if known is None or (event.attempt, event.sequence) >= (known.attempt, known.sequence):
-            best[event.run_id] = event
-    return [best[run_id] for run_id in sorted(best)]
+        by_run.setdefault(event.run_id, []).append(event)
+    changed: list[RunCopy] = []
+    for run_id in sorted(by_run):
+        copy = known.get(run_id)
+        for event in sorted(by_run[run_id], key=lambda event: (event.attempt, event.sequence)):
+            copy = copy_of(event, copy) or copy
+        if copy is not None and copy is not known.get(run_id):
+            changed.append(copy)
+    return changed
 
 
 def copy_of(event: SyncRunChanged, known: RunCopy | None) -> RunCopy | None:

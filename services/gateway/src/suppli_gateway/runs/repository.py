@@ -18,7 +18,7 @@ from suppli_gateway.tables import connection_errors, connection_status, item_sta
 _CHANGE = sa.Sequence("run_changes")
 
 
-def _run(row: Mapping[str, Any]) -> RunCopy:
+def _run(row: sa.RowMapping) -> RunCopy:
     return RunCopy(**row)
 
 
@@ -139,9 +139,9 @@ class StatusRepository:
             .where(item_states.c.connection_id.in_(connection_ids), item_states.c.state == "unmapped")
             .group_by(item_states.c.connection_id)
         )
-        return {connection_id: count for connection_id, count in await self._transaction.execute(query)}
+        return {row[0]: row[1] for row in await self._transaction.execute(query)}
 
-    async def errors(self, connection_id: UUID, limit: int) -> list[Mapping[str, Any]]:
+    async def errors(self, connection_id: UUID, limit: int) -> list[sa.RowMapping]:
         """Return the newest errors of a connection, newest first."""
         query = (
             sa.select(connection_errors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 RunStateName = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 RunKindName = Literal["scheduled", "manual", "backfill", "sweep", "republish", "unknown"]
 
-COUNTS_EXAMPLE = {
+COUNTS_EXAMPLE: Any = {
     "orders_read": 5210,
     "orders_published": 5000,
     "orders_unchanged": 205,
@@ -22,7 +22,7 @@ COUNTS_EXAMPLE = {
     "items_published": 214,
     "pages": 6,
 }
-RUN_EXAMPLE = {
+RUN_EXAMPLE: Any = {
     "run_id": "01980a4e-7c1e-7f3a-9a57-0d2f6c1b4a10",
     "connection_id": "01980a4d-2b3c-7d11-8c0a-6a5f1e2d3c4b",
     "kind": "manual",
@@ -37,6 +37,17 @@ RUN_EXAMPLE = {
     "counts": COUNTS_EXAMPLE,
     "error": None,
     "updated_at": "2026-03-02T06:00:09Z",
+}
+
+REQUESTED_EXAMPLE: Any = {
+    "run_id": RUN_EXAMPLE["run_id"],
+    "connection_id": RUN_EXAMPLE["connection_id"],
+    "kind": "manual",
+    "state": "queued",
+    "attempt": 1,
+    "requested_at": "2026-03-02T06:00:00Z",
+    "follow_up": False,
+    "promoted": False,
 }
 
 
@@ -87,22 +98,7 @@ class RunView(BaseModel):
 class RequestedRun(BaseModel):
     """A run as it was taken: `follow_up` when one is in progress, `promoted` when one was queued already."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "run_id": RUN_EXAMPLE["run_id"],
-                    "connection_id": RUN_EXAMPLE["connection_id"],
-                    "kind": "manual",
-                    "state": "queued",
-                    "attempt": 1,
-                    "requested_at": "2026-03-02T06:00:00Z",
-                    "follow_up": False,
-                    "promoted": False,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [REQUESTED_EXAMPLE]})
 
     run_id: UUID
     connection_id: UUID

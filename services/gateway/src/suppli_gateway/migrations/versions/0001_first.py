@@ -35,8 +35,7 @@ create table connections (
     deleted_at timestamptz
 );
 create index connections_listed on connections (tenant_id, connection_id) where deleted_at is null;
--- One account, one connection. It holds across tenants, as row security does not hide rows from a unique
-index:
+-- One account, one connection. It holds across tenants, as row security hides no row from a unique index:
 -- a tenant learns that the account is taken, and nothing else.
 create unique index connections_one_account on connections (provider, environment, account_id)
     where deleted_at is null;
@@ -144,8 +143,9 @@ create table idempotency_keys (
 );
 create index idempotency_keys_oldest on idempotency_keys (created_at);
 
--- Ids and times of work that background jobs do for any tenant; read by the relay's role alone, so without
-a policy. create table due (
+-- Ids and times of work that background jobs do for any tenant; read by the relay's role alone, so
+-- without a policy.
+create table due (
     kind text not null check (kind in ('revoke', 'discard', 'tenant')),
     id uuid not null,
     tenant_id uuid not null,
