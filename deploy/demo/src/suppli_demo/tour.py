@@ -22,7 +22,6 @@ from suppli_demo.totals import Shown, compare, shown
 TENANT = UUID("0192f0c1-7d3a-7c11-8a41-5b0e2f6d9a10")
 MERCHANT = "MLDEMO0000001"
 LOCATION = "LDEMO0000001"
-SUPPLI_LOCATION = "harbour-street"
 KEPT_UNMAPPED = 3
 
 
@@ -85,7 +84,7 @@ class Tour:
             )
         )
         loaded = self.system.control.load_csv(MERCHANT, str(path.absolute()))
-        self.zone = zone
+        self.zone, self.locations = zone, list(loaded["locations"])
         self.console.print(f"The sandbox has {loaded['orders']:,} orders of {path.name}.")
         return path, datetime.fromisoformat(loaded["first_at"]).date() - timedelta(days=1)
 
@@ -96,10 +95,13 @@ class Tour:
         return Shop(self.system.gateway_url, token, TENANT)
 
     def _connect(self, shop: Shop, first_day: date) -> str:
-        shop.put_location(SUPPLI_LOCATION, "Harbour Street", self.zone)
-        connected = shop.connect(MERCHANT)
-        connection = str(connected["connection"]["id"])
-        shop.tie(connection, [Tie(LOCATION, SUPPLI_LOCATION, self.zone)])
+        connected = shop.connect(MERCHANT)["connection"]
+        connection = str(connected["id"])
+        names = {place["location_id"]: place["name"] for place in connected["locations"]}
+        ties = [Tie(place, f"shop-{number}", self.zone) for number, place in enumerate(self.locations, 1)]
+        for tie in ties:
+            shop.put_location(tie.suppli, names[tie.external], self.zone)
+        shop.tie(connection, ties)
         preview = shop.call("GET", f"/v1/connections/{connection}/preview", params={"days": 3})
         self.console.print(
             f"Connected by the consent page; preview: {preview['orders']} orders in the last days, "
