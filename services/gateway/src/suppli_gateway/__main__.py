@@ -12,7 +12,7 @@ def _service() -> Service:
     from suppli_gateway.app import create_service
     from suppli_gateway.settings import Settings
 
-    return create_service(Settings())  # type: ignore[call-arg]  # from the environment
+    return create_service(Settings())  # from the environment
 
 
 if __name__ == "__main__":

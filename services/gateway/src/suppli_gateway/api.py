@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ from suppli_gateway.oauth.endpoints import router as oauth
 from suppli_gateway.products.endpoints import IMPORT_PATH
 from suppli_gateway.products.endpoints import router as products
 from suppli_gateway.runs.endpoints import router as runs
+from suppli_gateway.runs.schemas import RUN_EXAMPLE
 
 VERSION = "1.0.0"
 DESCRIPTION = """\
@@ -73,6 +75,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+STREAM_EXAMPLE = f"event: run\ndata: {json.dumps(RUN_EXAMPLE)}\nid: 4711\n\n"
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -90,5 +93,10 @@ def _finish(method: str, operation: dict[str, Any]) -> None:
             "description": "The request is not valid; `errors` names every field",
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+    stream = operation["responses"].get("200", {}).get("content", {}).get("text/event-stream")
+    if stream is not None:
+        # The framework describes streams as OpenAPI 3.2 does; this document is 3.1.
+        stream.clear()
+        stream.update(schema={"type": "string"}, example=STREAM_EXAMPLE)
     if method == "post":
         operation.setdefault("parameters", []).append(_KEY)

@@ -95,13 +95,14 @@ TABLE = {
 @pytest.mark.parametrize(("state", "action"), list(TABLE))
 def test_every_action_in_every_state(state: str, action: str) -> None:
     """A state that an action should not lead to leaves a connection that nobody can mend."""
-    before = IN_STATE[state]
-    try:
-        after = DO[action](before)
-    except NotAllowed as refused:
-        assert refused.slug == TABLE[state, action]
+    before, expected = IN_STATE[state], TABLE[state, action]
+    if "-" in expected:
+        with pytest.raises(NotAllowed) as refused:
+            DO[action](before)
+        assert refused.value.slug == expected
         return
-    assert after.state.value == TABLE[state, action]
+    after = DO[action](before)
+    assert after.state.value == expected
     assert after.revision == before.revision + (0 if after == before else 1), "consumers drop lower revisions"
 
 

@@ -68,11 +68,10 @@ class RunCopy:
 
 
 def copies_of(events: Iterable[SyncRunChanged], known: Mapping[UUID, RunCopy]) -> list[RunCopy]:
-    """Return the read copies that change by a batch of events, by run id, so that rows are always written in one
-    order.
+    """Return the read copies that a batch changes, by run id: rows are always written in one order.
 
-    Each event counts, in the order in which things happened: a retry keeps the reason that the failure before it
-    told, also where both arrive together.
+    Each event counts, in the order in which things happened: a retry keeps the reason that the failure
+    before it told, also where both arrive together.
     """
     by_run: dict[UUID, list[SyncRunChanged]] = {}
     for event in events:
