@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.protocol import (
     Application,
     CatalogPage,
@@ -19,7 +20,6 @@ from suppli_contracts.internal import Account, AuthorizeRequest
 from suppli_connector_square.adapters import oauth, orders
 from suppli_connector_square.adapters.account import account
 from suppli_connector_square.adapters.catalog import CatalogWalk
-from suppli_connector_square.adapters.client import SquareClient
 from suppli_connector_square.domain.models import Order
 from suppli_connector_square.domain.normalise import REVISION, normalise
 from suppli_connector_square.manifest import LOCATIONS_PER_CALL, MANIFEST, PAGE_SIZE
@@ -32,7 +32,7 @@ class SquareConnector:
     normaliser_revision = REVISION
     locations_per_call = LOCATIONS_PER_CALL
 
-    def __init__(self, client: SquareClient, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(self, client: ProviderClient, *, page_size: int = PAGE_SIZE) -> None:
         self._client, self._page_size = client, page_size
 
     async def authorize_url(self, application: Application, request: AuthorizeRequest) -> str:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from suppli_connector_kit.client import Budget
 from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.adapters.client import Budget, SquareClient
+from suppli_connector_square.adapters.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_sandbox.client import ApplicationSpec, LocationSpec, MerchantSpec, SandboxControl, SandboxProcess
 from suppli_service_kit.http_client import RetryPolicy
@@ -63,7 +64,7 @@ def control(sandbox: SandboxProcess) -> SandboxControl:
 @pytest.fixture
 async def connector(sandbox: SandboxProcess) -> AsyncIterator[SquareConnector]:
     budget = Budget(rate=1000, burst=1000, retries=RetryPolicy(attempts=3, base=0.01, cap=2))
-    client = SquareClient(sandbox.url, budget=budget)
+    client = square_client(sandbox.url, budget=budget)
     yield SquareConnector(client)
     await client.close()
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from suppli_connector_kit.client import Budget
 from suppli_connector_kit.errors import (
     AuthError,
     CodeRefused,
@@ -17,7 +18,7 @@ from suppli_connector_kit.errors import (
     RateLimited,
 )
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.adapters.client import Budget, SquareClient
+from suppli_connector_square.adapters.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_contracts.internal import AuthorizeRequest
 from suppli_sandbox.client import FaultSpec, SandboxControl, TokenSpec
@@ -46,6 +47,7 @@ async def test_connect_refresh_and_revoke(control: SandboxControl, connector: Sq
     tokens = await exchanged(connector, answer["code"][0])
     assert tokens.account_id == MERCHANT
     assert tokens.expires_at is not None
+    assert tokens.refresh_token is not None
     assert tokens.refresh_token not in repr(tokens)
     session = HeldSession(connector, tokens)
     account = await connector.account(session)
@@ -139,7 +141,7 @@ async def test_lasting_fault_has_its_class(
     fault: dict[str, Any],
     expected: type[ProviderError],
 ) -> None:
-    """The class decides whether we try again or ask a person: a proxy's 403 page must not send anybody to consent."""
+    """The class decides whether we ask a person: a proxy's 403 page must not send anybody to consent."""
     control.set_faults(MERCHANT, FaultSpec(operation="ListLocations", times=None, **fault))
     with pytest.raises(expected) as failed:
         await connector.account(session)
@@ -169,7 +171,7 @@ async def test_missing_scope_is_told_apart(control: SandboxControl, connector: S
 
 async def test_unreachable_square_says_that_nothing_was_sent() -> None:
     """A single-use refresh token would otherwise count as spent although nobody saw it."""
-    client = SquareClient("http://127.0.0.1:9", budget=Budget(retries=RetryPolicy(attempts=1)))
+    client = square_client("http://127.0.0.1:9", budget=Budget(retries=RetryPolicy(attempts=1)))
     with pytest.raises(NetworkError) as failed:
         await SquareConnector(client).refresh(APPLICATION, Tokens("a", "r"))
     assert failed.value.may_have_arrived is False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suppli_connector_kit.domain.instants import from_us, to_us
+from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.domain.sale import assured
 from suppli_connector_kit.errors import CursorExpired, ProviderRefused
 from suppli_connector_kit.protocol import LocationContext, OrderPage, Sale, Window, Zone
@@ -28,6 +28,9 @@ from suppli_sandbox.client import (
 
 from .conftest import MERCHANT, HeldSession
 
+SHARED = os.environ.get("SUPPLI_SHARED_DATA") or Path(__file__).resolve().parents[5] / "shared" / "data"
+EXPORT = Path(SHARED) / "pos_exports" / "square_items_detail_us_2023-11.csv"
+HAS_EXPORT = EXPORT.exists()
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = Window(datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 CONTEXT = LocationContext("L1", "USD", (Zone("America/New_York", "04:00"),))
@@ -65,7 +68,7 @@ def sales(found: Sequence[OrderPage[Order]], connector: SquareConnector) -> list
     read = []
     for ref in (ref for page in found for ref in page.orders):
         assert ref.raw is not None
-        read.append(assured(connector.normalise(ref.raw, CONTEXT), CONTEXT, from_us(ref.modified_us)))
+        read.append(assured(connector.normalise(ref.raw, CONTEXT), CONTEXT, ref.modified_us))
     return read
 
 
@@ -204,13 +207,9 @@ async def test_real_export_adds_up(
     control: SandboxControl, connector: SquareConnector, session: HeldSession
 ) -> None:
     """A restaurant's month must come out at the totals of its own Square report."""
-    folder = os.environ.get(
-        "SUPPLI_SHARED_DATA", str(Path(__file__).resolve().parents[5] / "shared" / "data")
-    )
-    path = Path(folder) / "pos_exports" / "square_items_detail_us_2023-11.csv"
-    if not path.exists():
-        pytest.skip(f"no shared data at {folder}")
-    loaded = control.load_csv(MERCHANT, str(path))
+    if not HAS_EXPORT:
+        pytest.skip(f"no export at {EXPORT}: set SUPPLI_SHARED_DATA")
+    loaded = control.load_csv(MERCHANT, str(EXPORT))
     places = [place["id"] if isinstance(place, dict) else place for place in loaded["locations"]]
     read = sales(await pages(connector, session, places), connector)
     lines = [line for sale in read for line in sale.lines]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.protocol import Session
 from suppli_contracts.internal import Account, AccountLocation
-
-from suppli_connector_square.adapters.client import SquareClient
 
 
 class _Location(msgspec.Struct):
@@ -34,7 +33,7 @@ _LOCATIONS = msgspec.json.Decoder(_Locations)
 _MERCHANT = msgspec.json.Decoder(_MerchantAnswer)
 
 
-async def account(client: SquareClient, session: Session) -> Account:
+async def account(client: ProviderClient, session: Session) -> Account:
     """Return the account that the token stands for, inactive locations included."""
     answer, _ = await client.ask(session, "GET", "/v2/merchants/me", _MERCHANT.decode)
     places, _ = await client.ask(session, "GET", "/v2/locations", _LOCATIONS.decode)

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.protocol import CatalogItem, CatalogPage, Session
 
-from suppli_connector_square.adapters.client import SquareClient
 from suppli_connector_square.domain.catalog import (
     CatalogAnswer,
     CatalogObject,
@@ -37,7 +37,7 @@ class CatalogWalk:
     Deleted objects come along only in changes; when everything is read, what is missing is gone.
     """
 
-    def __init__(self, client: SquareClient, session: Session) -> None:
+    def __init__(self, client: ProviderClient, session: Session) -> None:
         self._client, self._session = client, session
         self._latest: str | None = None
 

@@ -1,155 +1,16 @@
-"""Square over HTTP: headers, budget, retries, tokens, and answers of the expected shape."""
+"""How Square is asked."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from suppli_connector_kit.client import Budget, ProviderClient
 
-import httpx
-import msgspec
-from suppli_connector_kit.errors import ProviderUnavailable
-from suppli_connector_kit.protocol import Session
-from suppli_service_kit.http_client import HttpClient, RateLimiter, RetryPolicy
-
-from suppli_connector_square.adapters.faults import TokenExpired, broken, failure
-from suppli_connector_square.manifest import SQUARE_VERSION
-
-T = TypeVar("T")
-_ACCOUNTS = 1000  # limiters kept; one that is forgotten starts with a full bucket
+from suppli_connector_square.adapters.faults import failure
+from suppli_connector_square.manifest import MANIFEST, SQUARE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How fast one account is asked (calls a second, calls at once) and how often a call is tried."""
-
-    rate: float = 10.0
-    burst: float = 20.0
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-class SquareClient:
-    """Asks Square; one for the process, all accounts share its connections."""
-
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        version: str = SQUARE_VERSION,
-        budget: Budget | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self.base_url = base_url.rstrip("/")
-        self._budget = budget or Budget()
-        self._limiters: OrderedDict[str, RateLimiter] = OrderedDict()
-        self._http = HttpClient(
-            self.base_url,
-            name="square",
-            retries=self._budget.retries,
-            headers={"Square-Version": version, "Accept": "application/json"},
-            transport=transport,
-        )
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()
-
-    async def ask(
-        self,
-        session: Session,
-        method: str,
-        path: str,
-        read: Callable[[bytes], T],
-        *,
-        json: Mapping[str, Any] | None = None,
-    ) -> tuple[T, datetime | None]:
-        """Ask for an account and return what `read` makes of the answer, and Square's clock.
-
-        All calls made here only read, so each may be repeated.
-
-        Raises:
-            ProviderError: see the kit; a token that ended is replaced once.
-        """
-        token = await session.access_token()
-        try:
-            return await self._read(session.account_id, method, path, token, read, json)
-        except TokenExpired:
-            token = await session.renewed(token)
-            return await self._read(session.account_id, method, path, token, read, json)
-
-    async def post(
-        self,
-        path: str,
-        json: Mapping[str, Any],
-        read: Callable[[bytes], T],
-        *,
-        headers: Mapping[str, str] | None = None,
-        retry: bool,
-    ) -> T:
-        """Post to an OAuth endpoint, without a bearer token."""
-        response = await self._send("POST", path, json, headers, retry=retry)
-        return _understood(response, read)
-
-    async def _read(
-        self,
-        account: str,
-        method: str,
-        path: str,
-        token: str,
-        read: Callable[[bytes], T],
-        json: Mapping[str, Any] | None,
-    ) -> tuple[T, datetime | None]:
-        retries, failures = self._budget.retries, 0
-        while True:
-            await self._limiter(account).acquire()
-            response = await self._send(method, path, json, {"Authorization": f"Bearer {token}"}, retry=True)
-            try:
-                return _understood(response, read), _date(response)
-            except ProviderUnavailable:
-                # a proxy's page, or JSON that breaks off, came as a success: a failed attempt too
-                failures += 1
-                if response.status_code != 200 or failures >= retries.attempts:
-                    raise
-            await asyncio.sleep(retries.wait(failures))
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        json: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-        *,
-        retry: bool,
-    ) -> httpx.Response:
-        try:
-            return await self._http.request(method, path, json=json, headers=headers, retry=retry)
-        except httpx.TransportError as error:
-            raise broken(error) from error
-
-    def _limiter(self, account: str) -> RateLimiter:
-        limiter = self._limiters.pop(account, None) or RateLimiter(self._budget.rate, self._budget.burst)
-        self._limiters[account] = limiter
-        if len(self._limiters) > _ACCOUNTS:
-            self._limiters.popitem(last=False)
-        return limiter
-
-
-def _understood(response: httpx.Response, read: Callable[[bytes], T]) -> T:
-    if response.status_code != 200:
-        raise failure(response)
-    try:
-        return read(response.content)
-    except msgspec.MsgspecError as error:
-        raise ProviderUnavailable("Square's answer is not what its API promises") from error
-
-
-def _date(response: httpx.Response) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError):
-        return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+def square_client(
+    base_url: str, *, version: str = SQUARE_VERSION, budget: Budget | None = None
+) -> ProviderClient:
+    """Return a client that names the API version with every call."""
+    headers = {"Square-Version": version}
+    return ProviderClient(base_url, name=MANIFEST.name, failure=failure, headers=headers, budget=budget)

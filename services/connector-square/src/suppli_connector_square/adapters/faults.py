@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import httpx
 import msgspec
+from suppli_connector_kit.client import TokenExpired
 from suppli_connector_kit.errors import (
     AuthError,
     CursorExpired,
     MissingScope,
-    NetworkError,
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
     RateLimited,
 )
 from suppli_service_kit.retry import retry_after_seconds
-
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-class TokenExpired(AuthError):
-    """The access token is past its end; another may be had without a person."""
 
 
 class TokenRevoked(AuthError):
@@ -70,12 +64,6 @@ def failure(response: httpx.Response) -> ProviderError:
         return CursorExpired(said)
     refused = Gone if status == 404 else ProviderRefused
     return refused(f"{said} for {fault.field}" if fault.field else said)
-
-
-def broken(error: httpx.TransportError) -> NetworkError:
-    """Return what an exchange that broke off means."""
-    arrived = not isinstance(error, _NEVER_SENT)
-    return NetworkError(f"Square was not reached ({type(error).__name__})", may_have_arrived=arrived)
 
 
 def _fault(body: bytes) -> _Fault | None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import msgspec
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.errors import AuthError, CodeRefused, ProviderRefused
 from suppli_connector_kit.protocol import Application, Tokens
 from suppli_contracts.internal import AuthorizeRequest
 
-from suppli_connector_square.adapters.client import SquareClient
 from suppli_connector_square.adapters.faults import Gone, TokenRevoked
 from suppli_connector_square.domain.reading import instant
 from suppli_connector_square.manifest import MANIFEST
@@ -41,7 +41,7 @@ def authorize_url(base_url: str, application: Application, request: AuthorizeReq
 
 
 async def exchange(
-    client: SquareClient, application: Application, *, code: str, redirect_uri: str, environment: str
+    client: ProviderClient, application: Application, *, code: str, redirect_uri: str, environment: str
 ) -> Tokens:
     """Trade a code; once only, as a repeat after a lost reply would find it used."""
     grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
@@ -54,7 +54,7 @@ async def exchange(
     return _tokens(answer, environment)
 
 
-async def refresh(client: SquareClient, application: Application, tokens: Tokens) -> Tokens:
+async def refresh(client: ProviderClient, application: Application, tokens: Tokens) -> Tokens:
     """Return new tokens; the same refresh token comes back and stays good."""
     if tokens.refresh_token is None:
         raise AuthError("there is no refresh token: the account must be authorized again")
@@ -64,7 +64,7 @@ async def refresh(client: SquareClient, application: Application, tokens: Tokens
     return renewed if renewed.refresh_token else replace(renewed, refresh_token=tokens.refresh_token)
 
 
-async def revoke(client: SquareClient, application: Application, tokens: Tokens) -> None:
+async def revoke(client: ProviderClient, application: Application, tokens: Tokens) -> None:
     """Withdraw every token of ours for the account."""
     whose = {"merchant_id": tokens.account_id} if tokens.account_id else {"access_token": tokens.access_token}
     try:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.protocol import OrderPage, Session, Window
 
-from suppli_connector_square.adapters.client import SquareClient
 from suppli_connector_square.domain.models import Order
 from suppli_connector_square.domain.reading import Refs, read_page
 from suppli_connector_square.manifest import IDS_PER_CALL
@@ -20,7 +20,7 @@ _MILLISECOND_US = 1000
 
 
 async def search(
-    client: SquareClient, session: Session, locations: Sequence[str], window: Window, limit: int
+    client: ProviderClient, session: Session, locations: Sequence[str], window: Window, limit: int
 ) -> AsyncIterator[OrderPage[Order]]:
     """Yield the orders modified within `window`, oldest first.
 
@@ -52,7 +52,7 @@ async def search(
         body["cursor"] = cursor
 
 
-async def by_id(client: SquareClient, session: Session, order_ids: Sequence[str]) -> OrderPage[Order]:
+async def by_id(client: ProviderClient, session: Session, order_ids: Sequence[str]) -> OrderPage[Order]:
     """Return those of `order_ids` that exist; Square leaves the others out."""
     found: Refs = []
     now: datetime | None = None

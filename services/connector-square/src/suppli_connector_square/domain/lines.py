@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
 from msgspec import Struct
+from suppli_connector_kit.domain import quantities
 from suppli_connector_kit.domain.allocation import allocate
+from suppli_connector_kit.domain.ids import Ids
 from suppli_connector_kit.errors import OrderNotUnderstood
 from suppli_contracts.events.sales import Disposition, LineKind, Modifier, Restock, ReturnedLine, SaleLine
 
-from suppli_connector_square.domain import quantities
 from suppli_connector_square.domain.models import Line, LineItem, LineModifier, Money, ReturnLineItem, Tax
 from suppli_connector_square.domain.units import line_unit
 
@@ -22,20 +22,6 @@ VOIDED = "(Voided)"  # how Square's own exports name a line voided at the till
 def amount(money: Money | None) -> int:
     """Return minor units; 0 where nothing is stated."""
     return 0 if money is None else money.amount
-
-
-@dataclass(slots=True)
-class Ids:
-    """Makes ids unique within an order: Square repeats a uid on identical lines of some orders."""
-
-    taken: dict[str, int] = field(default_factory=dict)
-
-    def take(self, uid: str | None, fallback: str) -> str:
-        """Return `uid`, or with `~2`, `~3` behind it where it was taken before."""
-        wanted = uid or fallback
-        count = self.taken.get(wanted, 0) + 1
-        self.taken[wanted] = count
-        return wanted if count == 1 else self.take(f"{wanted}~{count}", fallback)
 
 
 class Moment(Struct, frozen=True):

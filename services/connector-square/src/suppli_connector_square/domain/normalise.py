@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from suppli_connector_kit.domain import quantities
 from suppli_connector_kit.domain.business_day import business_date
+from suppli_connector_kit.domain.ids import Ids
 from suppli_connector_kit.errors import OrderNotUnderstood
 from suppli_connector_kit.protocol import LocationContext, Sale
 from suppli_contracts.events.sales import (
@@ -20,9 +22,7 @@ from suppli_contracts.events.sales import (
     SaleTotals,
 )
 
-from suppli_connector_square.domain import quantities
 from suppli_connector_square.domain.lines import (
-    Ids,
     Moment,
     amount,
     disposition,
@@ -64,7 +64,7 @@ def normalise(order: Order, location: LocationContext) -> Sale:
     ids = Ids()
     lines, pieces = _sold(order, moment, ids, outcome)
     _taken_back(order, moment, ids, outcome, lines, pieces)
-    pieces += _beside(order)
+    pieces += _beside(order, ids)
     totals = _totals(order, lines, pieces)
     pieces += _tips(order, totals, lines, pieces)
     return Sale(
@@ -157,10 +157,14 @@ def _taken_back(
         pieces += amount_only(order.return_amounts, "return")
 
 
-def _beside(order: Order) -> list[Piece]:
+def _beside(order: Order, ids: Ids) -> list[Piece]:
     """Return service charges and rounding."""
     pieces: list[Piece] = [
-        (AdjustmentKind.SERVICE_CHARGE, charge.uid or f"service-charge-{index}", charge_amount(charge))
+        (
+            AdjustmentKind.SERVICE_CHARGE,
+            ids.take(charge.uid, f"service-charge-{index}"),
+            charge_amount(charge),
+        )
         for index, charge in enumerate(order.service_charges or ())
     ]
     if order.rounding_adjustment is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from suppli_connector_kit.domain import quantities
+from suppli_connector_kit.domain.ids import Ids
 from suppli_contracts.events.sales import AdjustmentKind, Disposition, ReturnedLine, SaleLine
 
-from suppli_connector_square.domain import quantities
-from suppli_connector_square.domain.lines import Ids, Moment, amount, figures, inclusive_taxes, sale_line
+from suppli_connector_square.domain.lines import Moment, amount, figures, inclusive_taxes, sale_line
 from suppli_connector_square.domain.models import MoneyAmounts, Return, ReturnLineItem, ServiceCharge
 
 Piece = tuple[AdjustmentKind, str, int]
@@ -35,7 +36,7 @@ def returned(
     if not part.return_line_items and part.return_amounts is not None:
         yield from amount_only(part.return_amounts, f"return-{number}")
     for index, charge in enumerate(part.return_service_charges or ()):
-        uid = charge.uid or f"return-{number}:service-charge-{index}"
+        uid = ids.take(charge.uid, f"return-{number}:service-charge-{index}")
         yield AdjustmentKind.SERVICE_CHARGE, uid, -charge_amount(charge)
     if part.rounding_adjustment is not None:
         yield (

@@ -27,7 +27,7 @@ def _plain(value: Decimal, sign: int) -> str:
 
 
 def parse(text: str, path: str) -> Decimal:
-    """Return a quantity of Square's; raises `OrderNotUnderstood` where it is no decimal of 0 or more."""
+    """Return a provider's quantity; raises `OrderNotUnderstood` where it is no decimal of 0 or more."""
     value = _exact(text)
     if value is None:
         raise OrderNotUnderstood("a quantity is not a decimal number of 0 or more", path)
