@@ -90,6 +90,7 @@ def routes(
 
     @router.get("/connections/{connection_id}/set-aside")
     async def set_aside(connection_id: UUID, caller: Caller = authenticated) -> Response:
+        await connecting.known(_key(caller, connection_id))
         return _reply(SetAsideOrders(orders=await book.set_aside(caller.tenant_id, connection_id)))
 
     @router.post("/connections/{connection_id}/revoke")

@@ -1,4 +1,6 @@
-"""What a person waits for: authorizing an account, testing it, taking a connection over, and letting go of it."""
+"""What a person waits for: authorizing an account, testing it, taking a connection over, and letting
+go of it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ from suppli_service_kit.vault import VaultConflict
 from suppli_connector_kit.adapters.connections import ConnectionBook
 from suppli_connector_kit.adapters.exchanges import ExchangeBook
 from suppli_connector_kit.adapters.token_times import GIVE_UP_AFTER, TokenTimes
+from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.tokens.keeper import AccountKey, KeptSession, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens, fingerprint
@@ -140,13 +143,25 @@ class Connecting:
 
     async def session(self, key: AccountKey) -> KeptSession:
         """Return the account's session; raises `AuthError` where there is no authorization."""
-        tokens = (await self._keeper.current(key)).tokens
+        try:
+            tokens = (await self._keeper.current(key)).tokens
+        except AuthError:
+            await self.known(key)
+            raise
         return KeptSession(self._keeper, key, account_id=tokens.account_id, environment=tokens.environment)
+
+    async def known(self, key: AccountKey) -> ConnectionChanged:
+        """Return the connection; raises `Problem` (404) where this tenant has none of that id."""
+        found = await self._book.connection(key.tenant_id, key.connection_id)
+        if found is None:
+            raise Problem(404, "connection-not-found", "There is no such connection")
+        return found
 
     async def revoke(self, key: AccountKey) -> None:
         """Stop everything for the connection now, and have our access withdrawn; quiet when that is done.
 
-        The fence is raised first, so that no run publishes or records any more. The tokens stay only until the
+        The fence is raised first, so that no run publishes or records any more. The tokens stay only
+        until the
         provider has taken the revocation, or a day, marked so that nobody gets them; then all versions go.
         """
         await self._book.drop_runs(key.tenant_id, key.connection_id)

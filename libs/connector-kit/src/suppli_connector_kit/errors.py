@@ -25,7 +25,8 @@ class NetworkError(ProviderError):
     """The provider was not reached, or its answer broke off.
 
     Attributes:
-        may_have_arrived: False where the request certainly never reached the provider (no connection was made):
+        may_have_arrived: False where the request certainly never reached the provider (no connection
+        was made):
             a single-use refresh token is then not counted as presented.
     """
 

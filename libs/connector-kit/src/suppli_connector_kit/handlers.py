@@ -1,4 +1,6 @@
-"""What arrives over Kafka: connections and commands are stored, and nothing else is done before the commit."""
+"""What arrives over Kafka: connections and commands are stored, and nothing else is done before the
+commit.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from suppli_contracts.events.connections import ConnectionChanged
 from suppli_contracts.internal import Account, Preview, PreviewSale
 from suppli_service_kit.clock import Clock
 
-from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.domain.sale import assured
 from suppli_connector_kit.engine.run import imported_locations
 from suppli_connector_kit.errors import OrderNotUnderstood
@@ -75,7 +74,7 @@ class Previewer:
 
     def _add(self, raw: Any, context: LocationContext, modified_us: int) -> None:
         try:
-            sale = assured(self._connector.normalise(raw, context), context, from_us(modified_us))
+            sale = assured(self._connector.normalise(raw, context), context, modified_us)
         except OrderNotUnderstood:
             return
         if sale.lines:

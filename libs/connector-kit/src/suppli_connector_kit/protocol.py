@@ -62,7 +62,9 @@ class Session(Protocol):
         ...
 
     async def renewed(self, refused: str) -> str:
-        """Return another token after the provider refused `refused`; raises `AuthError` when there is none."""
+        """Return another token after the provider refused `refused`; raises `AuthError` when there is
+        none.
+        """
         ...
 
 
@@ -202,7 +204,9 @@ class Connector(Protocol[RawOrder]):
     def orders(
         self, session: Session, locations: Sequence[str], window: Window
     ) -> AsyncIterator[OrderPage[RawOrder]]:
-        """Walk the orders modified within `window` at `locations` (at most `locations_per_call`), oldest first."""
+        """Walk the orders modified within `window` at `locations` (at most `locations_per_call`),
+        oldest first.
+        """
         ...
 
     async def orders_by_id(self, session: Session, order_ids: Sequence[str]) -> OrderPage[RawOrder]:

@@ -27,7 +27,9 @@ REVOKE_SECONDS = 10.0
 
 
 class Upkeep:
-    """Loops over due lists that hold ids and times only; paused connections are kept alive like all others."""
+    """Loops over due lists that hold ids and times only; paused connections are kept alive like all
+    others.
+    """
 
     def __init__(
         self, connector: Connector[Any], keeper: TokenKeeper, times: TokenTimes, *, clock: Clock

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+import sqlalchemy.exc
 from suppli_contracts.events.sync import Coverage, ErrorClass, RunError, RunState
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
@@ -34,8 +34,17 @@ from suppli_connector_kit.tokens.keeper import AccountKey, KeptSession, TokenKee
 log = get_logger(__name__)
 
 IDLE_SECONDS = 0.25
-OURS = (SQLAlchemyError, PublishFailed, VaultError, OSError)
-"""What is wrong with our own servers: waited out, and resumed where it stopped; not the provider's failure."""
+OURS = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.TimeoutError,
+    PublishFailed,
+    VaultError,
+    OSError,
+)
+"""What is wrong with our own servers: waited out, and resumed where it stopped; not the provider's
+failure.
+"""
 
 
 class Runner:
@@ -60,7 +69,9 @@ class Runner:
         self._failures: dict[AccountKey, int] = {}
 
     async def __call__(self, claimed: Claimed) -> None:
-        """Do the run, and end it in the database; what only waits for our own servers goes back to the queue."""
+        """Do the run, and end it in the database; what only waits for our own servers goes back to the
+        queue.
+        """
         job, hold = claimed.job, claimed.hold
         command = hold.command
         started = time.monotonic()
@@ -193,7 +204,9 @@ class Workers:
     """Claims runs for as many free hands as there are."""
 
     def __init__(self, queue: RunQueue, do: Callable[[Claimed], Awaitable[None]], *, count: int) -> None:
-        """Prepare; of several hands, one is always kept from bulk work, so that nobody waits for a backfill."""
+        """Prepare; of several hands, one is always kept from bulk work, so that nobody waits for a
+        backfill.
+        """
         self._queue, self._do, self._count = queue, do, count
         self.wake = asyncio.Event()
         self._bulk: dict[asyncio.Task[None], bool] = {}
@@ -207,7 +220,7 @@ class Workers:
                 try:
                     claimed = await self._claim()
                     backoff.reset()
-                except (SQLAlchemyError, OSError) as error:
+                except OURS as error:
                     log.warning("claim_failed", error=type(error).__name__)
                     await wait_or_stop(stop, backoff.next())
                     continue

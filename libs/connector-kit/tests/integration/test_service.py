@@ -1,4 +1,6 @@
-"""The whole service on real PostgreSQL, Kafka and OpenBao: from the consent to the sale, over HTTP and Kafka."""
+"""The whole service on real PostgreSQL, Kafka and OpenBao: from the consent to the sale, over HTTP and
+Kafka.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,7 @@ async def running(
     service = connector_service(provider, settings)
     task = asyncio.create_task(service.run())
     tenant = uuid4()
-    while not service.ports and not task.done():
+    while not service.ports and not task.done():  # noqa: ASYNC110 - a look at a condition
         await asyncio.sleep(0.05)
     headers = {
         "Authorization": f"Bearer {INTERNAL_TOKEN}",
@@ -113,7 +115,9 @@ async def say(service: Service, topic: str, event: Event) -> None:
 async def test_from_consent_to_sale_and_to_nothing_left(
     running: tuple[Service, MemoryProvider, httpx.AsyncClient, UUID], world: World, openbao: OpenBaoServer
 ) -> None:
-    """A shop could not connect, sync or disconnect; or a token would be found outside Vault, or left in it."""
+    """A shop could not connect, sync or disconnect; or a token would be found outside Vault, or left
+    in it.
+    """
     service, provider, client, tenant = running
     connection_id = uuid4()
     world.tenant, world.connection_id = tenant, connection_id
@@ -204,7 +208,7 @@ async def test_a_used_code_and_a_foreign_address_are_refused_precisely(
     refused = await client.post(f"/internal/v1/connections/{uuid4()}/exchange", json=body)
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (422, "code-invalid")
     provider = MemoryProvider(SystemClock())
-    with pytest.raises(RefusedSetting, match="evil.example"):
+    with pytest.raises(RefusedSetting, match=r"evil\.example"):
         Settings(environment=Environment.PRODUCTION, base_url="https://evil.example").check(provider.manifest)
     Settings(environment=Environment.PRODUCTION).check(provider.manifest)
 

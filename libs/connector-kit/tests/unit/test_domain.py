@@ -1,9 +1,12 @@
-"""The pure rules: coverage, business days, allocation, redaction, hashes, the money rule, planning, decisions."""
+"""The pure rules: coverage, business days, allocation, redaction, hashes, the money rule, planning,
+decisions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -53,7 +56,7 @@ def test_coverage_is_set_arithmetic(covered: coverage.Spans, other: tuple[int, i
     assert instants(coverage.add(covered, other)) == instants(covered) | wanted
     assert instants(coverage.cut(covered, other)) == instants(covered) - wanted
     assert instants(coverage.missing(covered, other)) == wanted - instants(covered)
-    assert all(a[1] < b[0] for a, b in zip(covered, covered[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(covered))
 
 
 @given(spans, st.integers(0, 20), st.integers(1, 10), st.integers(0, 30))
@@ -220,7 +223,7 @@ def test_lines_and_adjustments_always_equal_the_total_less_tax(total: int, tax: 
     """A day would not add up to what the provider's own report says."""
     made = replace(sale(), lines=tuple(line(line_id=str(i), net=net) for i, net in enumerate(nets)))
     made = replace(made, totals=SaleTotals(total=total, tax=tax))
-    done = assured(made, HERE, NOON)
+    done = assured(made, HERE, to_us(NOON))
     explained = sum(each.net for each in done.lines) + sum(each.amount for each in done.adjustments)
     assert explained == total - tax
     assert len(done.adjustments) <= 1
@@ -234,9 +237,9 @@ def test_typed_text_is_redacted_in_every_sale_whatever_the_connector_did() -> No
         name="For ann@example.com",
         modifiers=(Modifier(modifier_id="x", name="note"),),
     )
-    [done] = assured(sale(typed), HERE, NOON).lines
+    [done] = assured(sale(typed), HERE, to_us(NOON)).lines
     assert (done.name, done.modifiers[0].name) == ("For", None)
-    assert assured(sale(), HERE, NOON).lines[0].name == "Coffee"
+    assert assured(sale(), HERE, to_us(NOON)).lines[0].name == "Coffee"
 
 
 def test_only_what_happened_from_the_start_date_on_counts() -> None:

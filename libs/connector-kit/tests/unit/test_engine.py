@@ -1,13 +1,17 @@
-"""The engine against a provider in memory: it is stopped wherever it waits, and nothing may be lost or doubled."""
+"""The engine against a provider in memory: it is stopped wherever it waits, and nothing may be lost or
+doubled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from suppli_connector_kit.domain.coverage import Spans
 from suppli_connector_kit.domain.decisions import Known
@@ -24,9 +28,9 @@ from suppli_connector_kit.engine.ports import (
 )
 from suppli_connector_kit.engine.run import SyncRun
 from suppli_connector_kit.errors import CursorExpired, NetworkError
-from suppli_connector_kit.protocol import CatalogItem
+from suppli_connector_kit.protocol import CatalogItem, LocationContext, Sale
 from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
-from suppli_contracts.codec import decode
+from suppli_contracts.codec import decode, stable_id
 from suppli_contracts.events.connections import (
     ConnectedLocation,
     ConnectionChanged,
@@ -208,7 +212,9 @@ def orders(count: int, step: float = 60) -> list[MemoryOrder]:
 
 @pytest.mark.parametrize("fuse", range(1, 60))
 async def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(fuse: int) -> None:
-    """Killed at any place where it waits, a second run must end with the provider's truth, by the same event ids."""
+    """Killed at any place where it waits, a second run must end with the provider's truth, by the same
+    event ids.
+    """
     world = World()
     world.provider.put(*orders(11), MemoryOrder("bad", "L1", NOW_US - 7200 * SECOND_US, broken=True))
     # while page 3 is read an order of page 1 changes, and one of the last page
@@ -255,7 +261,9 @@ async def test_a_provider_whose_clock_is_ahead_is_followed_by_its_own_clock() ->
 
 
 async def test_many_orders_at_one_instant_end_and_are_all_said() -> None:
-    """An import of a thousand sales of one instant would loop for ever, or lose those beyond the first page."""
+    """An import of a thousand sales of one instant would loop for ever, or lose those beyond the first
+    page.
+    """
     world = World(page_size=3)
     world.provider.put(*(order(number, 600) for number in range(10)))
     await asyncio.wait_for(world.run(), 5)
@@ -266,7 +274,7 @@ async def test_an_expired_cursor_starts_again_at_the_last_instant_seen() -> None
     """A slow walk would start from its beginning each time and never end."""
     world = World()
     world.provider.put(*orders(20))
-    expired = []
+    expired: list[int] = []
 
     async def expire(number: int) -> None:
         if number == 2 and len(expired) < 4:
@@ -444,3 +452,34 @@ async def test_the_catalog_says_changes_and_deletions_once() -> None:
     assert "V9" not in world.items
     world.token = None
     assert (await world.run()).report.tally.items_published == 0
+
+
+async def test_event_ids_are_the_contracts_stable_ids() -> None:
+    """Repeats of one sale would not be recognized by anybody else's reading of the contract."""
+    world = World()
+    world.provider.put(*orders(3))
+    await world.run()
+    for event_id, sale in world.said:
+        parts = ("sale", sale.connection_id, sale.order_id, sale.source_version, sale.content_hash)
+        assert event_id == str(stable_id(*parts))
+
+
+async def test_an_order_too_large_for_kafka_is_set_aside_and_the_rest_goes_on() -> None:
+    """One monstrous order would end every sync of its shop."""
+    world = World()
+    world.provider.put(*orders(2), order(7, 900))
+    read = world.provider.normalise
+
+    def monstrous(raw: MemoryOrder, location: LocationContext) -> Sale:
+        sale = read(raw, location)
+        if raw.order_id != "O7":
+            return sale
+        lines = tuple(
+            msgspec.structs.replace(sale.lines[0], line_id="x" * 1000 + str(n)) for n in range(1000)
+        )
+        return replace(sale, lines=lines)
+
+    world.provider.normalise = monstrous  # type: ignore[method-assign]
+    await world.run()
+    assert sorted(world.stands()) == ["O0", "O1"]
+    assert sorted(world.waiting) == ["O7"]

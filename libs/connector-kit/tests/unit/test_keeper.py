@@ -1,4 +1,6 @@
-"""The refresh protocol: one refresh, and no lost reply that goes unnoticed. Vault is played by a dictionary."""
+"""The refresh protocol: one refresh, and no lost reply that goes unnoticed. Vault is played by a
+dictionary.
+"""
 
 from __future__ import annotations
 
@@ -153,7 +155,7 @@ async def test_a_call_that_never_arrived_is_no_presentation() -> None:
     async def unreachable(*_: Any) -> Any:
         raise NetworkError("no route", may_have_arrived=False)
 
-    setting.provider.refresh = unreachable  # type: ignore[method-assign]
+    setting.provider.refresh = unreachable  # type: ignore[method-assign,assignment]
     for _ in range(5):
         with pytest.raises(NetworkError):
             await keeper.refresh(KEY)
@@ -182,16 +184,17 @@ async def test_a_writer_that_died_is_waited_out_and_replaced() -> None:
     assert (await waiting).tokens.access_token == "access-3"
 
 
-async def test_a_lost_answer_of_vault_is_recognized_as_done() -> None:
+@pytest.mark.parametrize("single_use", [False, True])
+async def test_a_lost_answer_of_vault_is_recognized_as_done(single_use: bool) -> None:
     """The new pair would be thrown away though it is stored, or written twice."""
-    setting = Setting(single_use=True)
+    setting = Setting(single_use=single_use)
     keeper = await setting.connected()
     setting.half_life()
     setting.store.lose_replies = 1
     stored = await keeper.refresh(KEY)
     assert stored.tokens.access_token == "access-2"
     assert setting.provider.refreshes == 1
-    [*_, newest] = setting.store.versions[keeper.path(KEY)]
+    _, _, newest = setting.store.versions[keeper.path(KEY)]  # the first pair, the intent, the new pair
     assert newest["access_token"] == "access-2"
 
 

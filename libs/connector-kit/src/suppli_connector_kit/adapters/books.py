@@ -1,4 +1,6 @@
-"""What is recorded of a connection's orders and catalog (port `Books`): bulk statements, one transaction a page."""
+"""What is recorded of a connection's orders and catalog (port `Books`): bulk statements, one
+transaction a page.
+"""
 
 from __future__ import annotations
 

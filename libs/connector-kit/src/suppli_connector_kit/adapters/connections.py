@@ -51,7 +51,8 @@ _REQUEUE = sa.text("""
     update sync_queue set held_until = clock_timestamp() where connection_id = :connection
 """)
 _READ_AGAIN = (
-    "delete from coverage where connection_id = :connection and location_id = :location and from_us >= :since",
+    "delete from coverage "
+    "where connection_id = :connection and location_id = :location and from_us >= :since",
     "update coverage set to_us = :since "
     "where connection_id = :connection and location_id = :location and to_us > :since",
 )
@@ -107,12 +108,8 @@ class ConnectionBook:
     async def store_connections(self, events: Sequence[ConnectionChanged]) -> list[ConnectionChanged]:
         """Store the events that are newer than what is known; return those."""
         mine = [event for event in events if event.provider == self._provider]
-        stored = []
         async with self._database.transaction({event.tenant_id for event in mine}) as connection:
-            for event in mine:
-                if await self._store(connection, event):
-                    stored.append(event)
-        return stored
+            return [event for event in mine if await self._store(connection, event)]
 
     async def store_commands(self, events: Sequence[RunSync | CancelSync]) -> int:
         """Store runs by their ids, and cancellations; return how many runs are new."""

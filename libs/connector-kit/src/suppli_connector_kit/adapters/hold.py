@@ -83,7 +83,8 @@ class Hold:
         """Prepare.
 
         Args:
-            claimed_at: `steady_seconds` from before the claim: the lease certainly lasts its time from then on.
+            claimed_at: `steady_seconds` from before the claim: the lease certainly lasts its time from
+            then on.
         """
         self.command = command
         self.fence = fence
@@ -128,7 +129,9 @@ class Hold:
             self._ends = before + self._times.lease
 
     async def advance(self, connection: AsyncConnection, report: Report) -> bool:
-        """Store how far the run is, and say it where the last time was long enough ago; return whether to stop."""
+        """Store how far the run is, and say it where the last time was long enough ago; return whether
+        to stop.
+        """
         saying = steady_seconds() - self._said_at >= PROGRESS_SECONDS
         counts = report.tally.counts()
         row = (
@@ -167,7 +170,9 @@ class Hold:
         coverage: tuple[Coverage, ...] = (),
         also: Sequence[OutMessage] = (),
     ) -> None:
-        """End the run, say so with the connection's whole coverage, and let the lease go; raises `LeaseLost`."""
+        """End the run, say so with the connection's whole coverage, and let the lease go; raises
+        `LeaseLost`.
+        """
         now, counts = self._clock.now(), report.tally.counts()
         async with self.fenced() as connection:
             values = {"run": self.command.run_id, "attempt": self.command.attempt}
@@ -193,7 +198,9 @@ class Hold:
         self._ends = 0.0
 
     async def put_back(self, delay: float) -> None:
-        """Give the run back to the queue, for any process to resume after `delay` seconds; raises `LeaseLost`."""
+        """Give the run back to the queue, for any process to resume after `delay` seconds; raises
+        `LeaseLost`.
+        """
         async with self.fenced() as connection:
             await connection.execute(_PUT_BACK, {"run": self.command.run_id, "delay": delay})
             await self._let_go(connection)

@@ -55,7 +55,7 @@ class KafkaQueue:
                 admin, consumer = await self._connected()
                 parts = [
                     TopicPartition(self._topic.name, part)
-                    for part in await _partitions(consumer, self._topic.name)
+                    for part in await _partitions(admin, self._topic.name)
                 ]
                 ends = await consumer.end_offsets(parts)
                 firsts = await consumer.beginning_offsets(parts)
@@ -80,12 +80,9 @@ class KafkaQueue:
         return self._clients
 
 
-async def _partitions(consumer: Any, topic: str) -> set[int]:
-    known: set[int] | None = consumer.partitions_for_topic(topic)
-    if known is None:
-        await consumer._client.add_topic(topic)
-        known = consumer.partitions_for_topic(topic)
-    return known or set()
+async def _partitions(admin: Any, topic: str) -> list[int]:
+    [described] = await admin.describe_topics([topic])
+    return [part["partition"] for part in described["partitions"]]
 
 
 def _lag(committed: dict[Any, Any], firsts: dict[Any, int], ends: dict[Any, int]) -> int:

@@ -9,7 +9,8 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     """Share `total` in proportion to the sizes of `weights`.
 
     Every share is the exact one rounded up or down, and they add up to `total`. The units that rounding
-    leaves go to the largest remainders, at a tie to the earlier. Where all weights are 0 the shares are equal.
+    leaves go to the largest remainders, at a tie to the earlier. Where all weights are 0 the shares are
+    equal.
 
     Args:
         total: minor units of a currency, of either sign.

@@ -9,7 +9,6 @@ from typing import Any
 
 from suppli_connector_kit.domain.business_day import zone_on
 from suppli_connector_kit.domain.hashing import sale_hash
-from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.domain.sale import assured, from_start
 from suppli_connector_kit.domain.versions import is_stale
 from suppli_connector_kit.errors import OrderNotUnderstood
@@ -103,7 +102,7 @@ class Rules:
         if order.raw is None:
             raise OrderNotUnderstood(order.problem or "its shape is not that of an order", order.problem_path)
         try:
-            return assured(self.normalise(order.raw, location), location, from_us(order.modified_us))
+            return assured(self.normalise(order.raw, location), location, order.modified_us)
         except OrderNotUnderstood:
             raise
         except Exception as error:

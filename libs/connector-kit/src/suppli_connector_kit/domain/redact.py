@@ -11,7 +11,9 @@ _SPACE = re.compile(r"\s+")
 
 
 def redact_text(text: str | None) -> str | None:
-    """Return `text` without e-mail addresses, phone numbers and runs of six digits or more; None if nothing is left."""
+    """Return `text` without e-mail addresses, phone numbers and runs of six digits or more; None if
+    nothing is left.
+    """
     if not text:
         return None
     for pattern in (_EMAIL, _PHONE, _DIGITS):

@@ -9,23 +9,28 @@ import msgspec
 from suppli_contracts.events.sales import Adjustment, AdjustmentKind, Modifier, SaleLine
 
 from suppli_connector_kit.domain.business_day import business_date
+from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.domain.redact import redact_text
 from suppli_connector_kit.protocol import LocationContext, Sale
 
 UNEXPLAINED_ID = "unexplained"
 
 
-def assured(sale: Sale, location: LocationContext, modified_at: datetime) -> Sale:
+def assured(sale: Sale, location: LocationContext, modified_us: int) -> Sale:
     """Return `sale` with typed text redacted, and with lines + adjustments = total less tax.
 
     Args:
         sale: as the connector understood it.
         location: tells the business date of an amount that nothing explains.
-        modified_at: the instant of such an amount where the order has no line and no adjustment.
+        modified_us: the instant of such an amount (microseconds since 1970 UTC) where the order has no
+        line and
+            no adjustment.
     """
-    if any(_has_typed_text(line) for line in sale.lines):
-        sale = replace(sale, lines=tuple(_redacted(line) for line in sale.lines))
-    return _balanced(sale, location, modified_at)
+    for line in sale.lines:
+        if _has_typed_text(line):
+            sale = replace(sale, lines=tuple(_redacted(each) for each in sale.lines))
+            break
+    return _balanced(sale, location, modified_us)
 
 
 def from_start(sale: Sale, start: date) -> Sale | None:
@@ -34,12 +39,16 @@ def from_start(sale: Sale, start: date) -> Sale | None:
     An order from before the start may carry a return from after it: then the earlier lines are left out
     and the totals are less by them.
     """
-    if not sale.lines and not sale.adjustments:
-        return sale
+    dated: tuple[SaleLine | Adjustment, ...] = (*sale.lines, *sale.adjustments)
+    for part in dated:
+        if part.business_date < start:
+            return _later_part(sale, start)
+    return sale
+
+
+def _later_part(sale: Sale, start: date) -> Sale | None:
     lines = tuple(line for line in sale.lines if line.business_date >= start)
     adjustments = tuple(item for item in sale.adjustments if item.business_date >= start)
-    if len(lines) == len(sale.lines) and len(adjustments) == len(sale.adjustments):
-        return sale
     if not lines and not adjustments:
         return None
     early = [line for line in sale.lines if line.business_date < start]
@@ -55,7 +64,7 @@ def from_start(sale: Sale, start: date) -> Sale | None:
     return replace(sale, lines=lines, adjustments=adjustments, totals=totals)
 
 
-def _balanced(sale: Sale, location: LocationContext, modified_at: datetime) -> Sale:
+def _balanced(sale: Sale, location: LocationContext, modified_us: int) -> Sale:
     explained = 0
     for line in sale.lines:
         explained += line.net
@@ -64,7 +73,7 @@ def _balanced(sale: Sale, location: LocationContext, modified_at: datetime) -> S
     difference = sale.totals.total - sale.totals.tax - explained
     if difference == 0:
         return sale
-    at, day = _when(sale, location, modified_at)
+    at, day = _when(sale, location, from_us(modified_us))
     extra = Adjustment(
         adjustment_id=UNEXPLAINED_ID,
         kind=AdjustmentKind.UNEXPLAINED,
@@ -89,9 +98,10 @@ def _is_custom(line: SaleLine) -> bool:
 def _has_typed_text(line: SaleLine) -> bool:
     if line.variation_id is None and line.item_id is None:
         return True
-    return bool(line.modifiers) and any(
-        modifier.external_id is None and modifier.name is not None for modifier in line.modifiers
-    )
+    for modifier in line.modifiers:  # noqa: SIM110 - a plain loop: this is asked for every line of every order
+        if modifier.external_id is None and modifier.name is not None:
+            return True
+    return False
 
 
 def _redacted(line: SaleLine) -> SaleLine:

@@ -10,12 +10,13 @@ from typing import Any
 from suppli_contracts.events.sync import RunKind
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.kafka.messages import OutMessage
+from suppli_service_kit.kafka.producer import MAX_MESSAGE_BYTES
 from suppli_service_kit.tracing import current_traceparent
 
-from suppli_connector_kit.domain.decisions import Decisions, Rules
+from suppli_connector_kit.domain.decisions import Decisions, Rules, SetAside
 from suppli_connector_kit.domain.versions import observed
 from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Tally
-from suppli_connector_kit.engine.says import sale_message
+from suppli_connector_kit.engine.says import SaleMessages
 from suppli_connector_kit.metrics import ORDERS, PUBLISH_SECONDS
 from suppli_connector_kit.protocol import OrderRef
 
@@ -51,7 +52,8 @@ class Published:
             tally=tally,
             changed=decided.changed,
             set_aside=decided.set_aside,
-            cleared=set(waiting).intersection(decided.understood),
+            cleared=set(waiting).intersection(decided.understood)
+            - {order.order_id for order in decided.set_aside},
         )
 
 
@@ -111,29 +113,50 @@ class PageSayer:
         self._pages += 1
         version = observed(self._job.fence, self._pages)
         now, traceparent = self._clock.now(), current_traceparent()
+        said = SaleMessages(
+            self._job, observed=version, revision=self._rules.revision, at=now, traceparent=traceparent
+        )
         messages: list[OutMessage] = []
         for at in range(0, len(decided.changed), _SLICE):
-            messages += [
-                sale_message(
-                    self._job,
-                    change,
-                    observed=version,
-                    revision=self._rules.revision,
-                    at=now,
-                    traceparent=traceparent,
-                )
-                for change in decided.changed[at : at + _SLICE]
-            ]
+            messages += [said.message(change) for change in decided.changed[at : at + _SLICE]]
             await asyncio.sleep(0)
-        return messages
+        return _fitting(messages, decided)
+
+    async def _let_others_go_first(self) -> None:
+        behind = await self._queue.behind()
+        while behind > self._limits.bulk_backlog:
+            await asyncio.sleep(self._limits.bulk_wait_seconds)
+            behind = await self._queue.behind()
 
     async def _publish(self, messages: Sequence[OutMessage]) -> None:
         if not messages:
             return
         if self._job.kind in _BULK:
-            while await self._queue.behind() > self._limits.bulk_backlog:
-                await asyncio.sleep(self._limits.bulk_wait_seconds)
+            await self._let_others_go_first()
         if self._lease.remaining() <= self._limits.publish_seconds:
             await self._lease.renew()
         with PUBLISH_SECONDS.time():
             await self._publisher.publish(messages, timeout=self._limits.publish_seconds)
+
+
+def _fitting(messages: list[OutMessage], decided: Decisions) -> list[OutMessage]:
+    """Return the messages that Kafka takes; an order too large for it is set aside, so that the rest
+    goes on.
+    """
+    sizes = [len(message.key or b"") + len(message.value or b"") for message in messages]
+    if max(sizes) <= MAX_MESSAGE_BYTES:
+        return messages
+    pairs = list(zip(messages, decided.changed, sizes, strict=True))
+    decided.set_aside += [
+        SetAside(
+            change.sale.order_id,
+            change.sale.location_id,
+            change.source_version,
+            f"is larger ({size} bytes) than a message may be",
+            None,
+        )
+        for _, change, size in pairs
+        if size > MAX_MESSAGE_BYTES
+    ]
+    decided.changed[:] = [change for _, change, size in pairs if size <= MAX_MESSAGE_BYTES]
+    return [message for message, _, size in pairs if size <= MAX_MESSAGE_BYTES]

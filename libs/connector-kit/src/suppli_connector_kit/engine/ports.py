@@ -150,7 +150,9 @@ class Books(Protocol):
         ...
 
     async def record_items(self, items: Sequence[ItemEntry], token: str | None, report: Report) -> None:
-        """Record and say changed items (outbox), and keep the token where there is one; raises like `record`."""
+        """Record and say changed items (outbox), and keep the token where there is one; raises like
+        `record`.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """One refresh, however many replicas want it, and no reply so lost that it costs a connection unnoticed.
 
-Vault's check-and-set arbitrates only writes, so an intent is written first: only its writer calls the provider,
+Vault's check-and-set arbitrates only writes, so an intent is written first: only its writer calls the
+provider,
 writes the new pair, and uses it after that. The others wait the intent out and read again.
 """
 
@@ -64,7 +65,9 @@ class AccountKey:
 
 
 class TokenBook(Protocol):
-    """Where it is noted, without any token, when a connection's refresh is due; and who is told of its end."""
+    """Where it is noted, without any token, when a connection's refresh is due; and who is told of its
+    end.
+    """
 
     async def noted(
         self, key: AccountKey, *, expires_at: datetime | None, refresh_at: datetime | None
@@ -284,7 +287,9 @@ class TokenKeeper:
     async def _unanswered(
         self, key: AccountKey, promised: StoredTokens, version: int, intent: Intent, error: ProviderError
     ) -> StoredTokens:
-        """Let others try, or present a single-use token once more; then it is over while the access token works."""
+        """Let others try, or present a single-use token once more; then it is over while the access
+        token works.
+        """
         arrived = not isinstance(error, NetworkError) or error.may_have_arrived
         lost = arrived and isinstance(error, NetworkError | ProviderUnavailable)
         if not (self.single_use and lost):
@@ -309,7 +314,9 @@ class TokenKeeper:
     async def _write(
         self, key: AccountKey, renewed: StoredTokens, version: int, intent: Intent
     ) -> StoredTokens:
-        """Write the new pair; on a conflict my attempt is stored, or my spent token still is, or somebody else won."""
+        """Write the new pair; on a conflict my attempt is stored, or my spent token still is, or
+        somebody else won.
+        """
         until = time.monotonic() + self._times.write
         backoff = Backoff(base=0.1, cap=2)
         while True:
@@ -334,7 +341,9 @@ class TokenKeeper:
         return renewed
 
     async def _bury(self, key: AccountKey, stored: StoredTokens, version: int) -> None:
-        """Note that this refresh token is spent for good, and ask for a person while the access token works."""
+        """Note that this refresh token is spent for good, and ask for a person while the access token
+        works.
+        """
         buried = replace(stored, intent=None, dead=fingerprint(stored.tokens.refresh_token or ""))
         await self._tell(key, buried)
         await self._settle(key, buried, version)

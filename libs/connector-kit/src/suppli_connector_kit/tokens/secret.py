@@ -75,7 +75,9 @@ class StoredTokens:
         return self.tokens.expires_at is None or now + margin < self.tokens.expires_at
 
     def next_intent(self, attempt: str, deadline: datetime) -> Intent:
-        """Return the intent to spend the stored refresh token, counting earlier words that were not answered."""
+        """Return the intent to spend the stored refresh token, counting earlier words that were not
+        answered.
+        """
         spent = fingerprint(self.tokens.refresh_token or "")
         before = self.intent.presentation if self.intent and self.intent.spent == spent else 0
         return Intent(attempt, spent, deadline, before + 1)

@@ -1,4 +1,6 @@
-"""Tables of a connector: connections, runs, leases, hashes, coverage, set-aside orders, catalog, exchanges."""
+"""Tables of a connector: connections, runs, leases, hashes, coverage, set-aside orders, catalog,
+exchanges.
+"""
 
 from alembic import op
 from suppli_service_kit.database import app_grants, outbox_tables, service_roles, tenant_isolation
