@@ -114,8 +114,15 @@ class Background:
             query = sa.select(states.c.provider).where(states.c.exchange_id == work.id)
             provider = (await transaction.execute(query)).scalars().first()
         connector = None if provider is None else self._gateway.services.connectors.get(provider)
-        if connector is not None:
+        if connector is None:
+            return
+        try:
             await connector.discard(work.id, Caller(work.tenant_id, ACTOR))
+        except Problem as problem:
+            if problem.status not in (404, 405):
+                raise
+            # A connector of an earlier release, or one that never kept a secret of that id.
+            log.warning("nothing_to_discard", id=str(work.id), provider=provider)
 
 
 async def state_again(gateway: Gateway, tenant_id: UUID) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from suppli_contracts.events import ConnectionChanged
+from suppli_contracts.events.connections import ConnectionState
 from suppli_embedded.runtime import Servers
 
 from .conftest import Deployment, Heard, Person, state_in, until
@@ -118,7 +119,12 @@ async def test_an_erased_account_starts_afresh(admin: Person, code: str) -> None
 
 
 async def test_another_tenants_account_is_refused_in_neutral_words(
-    admin: Person, tenant: UUID, code: str, sign_in: Callable[..., Person], deployment: Deployment
+    admin: Person,
+    tenant: UUID,
+    code: str,
+    sign_in: Callable[..., Person],
+    deployment: Deployment,
+    heard: Heard,
 ) -> None:
     """Revoking ends an account's access for all: one tenant could otherwise cut off another."""
     mine = (await admin.connect(code))["connection"]["id"]
@@ -134,6 +140,9 @@ async def test_another_tenants_account_is_refused_in_neutral_words(
     await until(lambda: deployment.neighbours.calls(f"{pending}/discard"), "the discard of its secret")
     assert not deployment.neighbours.calls(f"{pending}/revoke"), "that would revoke the account for its owner"
     assert (await admin.ask("GET", f"/v1/connections/{mine}"))["state"] == "connected"
+    await until(lambda: any(each.deleted for each in heard.of(ConnectionChanged, connection_id=pending)))
+    states = {each.state for each in heard.of(ConnectionChanged, connection_id=pending)}
+    assert states == {ConnectionState.PENDING}, "a connector revokes by itself what it hears is disconnected"
 
 
 async def test_re_authorizing_with_another_account_changes_nothing(

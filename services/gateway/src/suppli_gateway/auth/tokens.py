@@ -100,7 +100,11 @@ class TokenReader:
         if begins is not None and begins > now + LEEWAY_SECONDS:
             raise BadToken("is not valid yet")
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or not subject.isprintable():
+        if (
+            not isinstance(subject, str)
+            or not 1 <= len(subject) <= 200
+            or not (subject.isascii() and subject.isprintable())
+        ):
             raise BadToken("has no usable sub")
         return Identity(
             subject,

@@ -77,14 +77,18 @@ class Connection:
         return replace(self, revision=self.revision + 1, changed_at=now, **changes)  # type: ignore[arg-type]
 
     def event(self) -> ConnectionChanged:
-        """Say the connection as it now stands; what is only drafted is not said."""
+        """Say the connection as it now stands; what is only drafted is not said.
+
+        One that never had an account stays `pending` to its end: `disconnected` would have its connector
+        revoke at the provider, by account, which may be the account of a connection that works.
+        """
         return ConnectionChanged(
             tenant_id=self.tenant_id,
             connection_id=self.connection_id,
             revision=self.revision,
             provider=self.provider,
             environment=self.environment,
-            state=self.state,
+            state=ConnectionState.PENDING if self.account_id is None else self.state,
             changed_at=self.changed_at,
             account_id=self.account_id,
             schedule=self.schedule if self.started else Schedule(),
