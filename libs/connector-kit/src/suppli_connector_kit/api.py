@@ -99,6 +99,12 @@ def routes(
             await connecting.revoke(_key(caller, connection_id))
         return Response(status_code=202)
 
+    @router.post("/connections/{connection_id}/discard")
+    async def discard(connection_id: UUID, caller: Caller = authenticated) -> Response:
+        async with _said(caller, "discard", connection_id):
+            await connecting.discard(_key(caller, connection_id))
+        return Response(status_code=204)
+
     return router
 
 

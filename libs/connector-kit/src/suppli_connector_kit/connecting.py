@@ -27,8 +27,9 @@ from suppli_connector_kit.adapters.exchanges import ExchangeBook
 from suppli_connector_kit.adapters.token_times import GIVE_UP_AFTER, TokenTimes
 from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Connector
-from suppli_connector_kit.tokens.keeper import AccountKey, KeptSession, TokenKeeper
+from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens, fingerprint
+from suppli_connector_kit.tokens.session import KeptSession
 
 log = get_logger(__name__)
 
@@ -169,6 +170,21 @@ class Connecting:
         await self._times.revoke(key, at=now, until=now + GIVE_UP_AFTER)
         await self._mark(key)
         self._wake.set()
+
+    async def discard(self, key: AccountKey) -> None:
+        """Destroy tokens that became no connection's, without a word to the provider; quiet when done.
+
+        Providers revoke by account: a revocation would take the access of the account's own connection, too.
+
+        Raises:
+            Problem: 409 where the tokens are a connection's that is in use.
+        """
+        known = await self._book.connection(key.tenant_id, key.connection_id)
+        idle = (ConnectionState.PENDING, ConnectionState.DISCONNECTED)
+        if known is not None and known.state not in idle:
+            raise Problem(409, "connection-in-use", "The connection is in use", "Disconnect it first")
+        await self._keeper.destroy(key)
+        await self._times.revoked(key)
 
     async def settings_changed(self, event: ConnectionChanged) -> None:
         """Hear of a connection's new settings; a disconnected one's tokens are withdrawn by the upkeep."""

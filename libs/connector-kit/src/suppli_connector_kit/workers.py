@@ -29,7 +29,8 @@ from suppli_connector_kit.engine.run import SyncRun
 from suppli_connector_kit.errors import ProviderError
 from suppli_connector_kit.metrics import LEASES_LOST, RUN_SECONDS, RUNNING, RUNS, TAKE_OVERS
 from suppli_connector_kit.protocol import Connector
-from suppli_connector_kit.tokens.keeper import AccountKey, KeptSession, TokenKeeper
+from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
+from suppli_connector_kit.tokens.session import KeptSession
 
 log = get_logger(__name__)
 

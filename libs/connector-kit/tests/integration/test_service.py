@@ -199,6 +199,33 @@ async def _gone(secret: Any, path: str) -> bool:
     return False
 
 
+async def test_tokens_move_to_the_accounts_own_connection_or_are_discarded_unseen(
+    running: tuple[Service, MemoryProvider, httpx.AsyncClient, UUID], openbao: OpenBaoServer
+) -> None:
+    """Connecting an account again would lose its history, or a stray authorization would cut its access."""
+    _, provider, client, tenant = running
+    pending, own, stray = uuid4(), uuid4(), uuid4()
+    body = {"state": "s3", "code": "good-3", "redirect_uri": "https://us/back", "environment": "production"}
+    assert (await client.post(f"/internal/v1/connections/{pending}/exchange", json=body)).status_code == 200
+    adopt = {"from_connection_id": str(pending)}
+    for _ in range(2):
+        moved = await client.post(f"/internal/v1/connections/{own}/adopt", json=adopt)
+        assert moved.status_code == 200, moved.text
+    assert (await client.post(f"/internal/v1/connections/{own}/test")).status_code == 200
+    secret = openbao.login(NAME).secrets.kv.v2
+    assert await _gone(secret, f"suppli/tokens/memory/{tenant}/{pending}")
+    missing = await client.post(f"/internal/v1/connections/{uuid4()}/adopt", json=adopt)
+    assert missing.status_code == 404
+
+    body = {**body, "state": "s4", "code": "good-4"}
+    assert (await client.post(f"/internal/v1/connections/{stray}/exchange", json=body)).status_code == 200
+    for _ in range(2):
+        assert (await client.post(f"/internal/v1/connections/{stray}/discard")).status_code == 204
+    assert await _gone(secret, f"suppli/tokens/memory/{tenant}/{stray}")
+    assert provider.revoked == 0
+    assert (await client.post(f"/internal/v1/connections/{stray}/test")).status_code == 404
+
+
 async def test_a_used_code_and_a_foreign_address_are_refused_precisely(
     running: tuple[Service, MemoryProvider, httpx.AsyncClient, UUID],
 ) -> None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Protocol
-from uuid import UUID
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.ids import new_id
 from suppli_service_kit.logs import get_logger
-from suppli_service_kit.vault import Secret, VaultConflict, VaultUnavailable
+from suppli_service_kit.vault import VaultConflict, VaultUnavailable
 from suppli_service_kit.waiting import Backoff
 
 from suppli_connector_kit.errors import AuthError, NetworkError, ProviderError, ProviderUnavailable
 from suppli_connector_kit.metrics import REFRESHES
 from suppli_connector_kit.protocol import Application, Connector, Tokens
+from suppli_connector_kit.tokens.ports import AccountKey as AccountKey
+from suppli_connector_kit.tokens.ports import KeeperTimes as KeeperTimes
+from suppli_connector_kit.tokens.ports import SecretStore, TokenBook
 from suppli_connector_kit.tokens.secret import (
     MOST_PRESENTATIONS,
     Intent,
@@ -38,54 +40,6 @@ CACHE_SECONDS = 20.0
 POLL_SECONDS = 0.1
 NEAR_END = timedelta(minutes=5)
 SINGLE_USE = "single_use"
-
-
-class SecretStore(Protocol):
-    """Vault, as far as tokens need it."""
-
-    async def read(self, path: str) -> Secret | None:
-        """Return the newest version, None where there is none."""
-        ...
-
-    async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
-        """Write a version where the current one is `cas`; raises `VaultConflict`."""
-        ...
-
-    async def destroy(self, path: str) -> None:
-        """Remove all versions."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AccountKey:
-    """Whose tokens: a tenant's connection."""
-
-    tenant_id: UUID
-    connection_id: UUID
-
-
-class TokenBook(Protocol):
-    """Where it is noted, without any token, when a connection's refresh is due; and who is told of its
-    end.
-    """
-
-    async def noted(
-        self, key: AccountKey, *, expires_at: datetime | None, refresh_at: datetime | None
-    ) -> None:
-        """Note when the access token ends and when it is due."""
-        ...
-
-    async def reauth(self, key: AccountKey, *, reason: str, works_until: datetime | None, cause: str) -> None:
-        """Say that a person must authorize again; the same `cause` is said once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class KeeperTimes:
-    """How long a refresh may take (seconds), the writing of its result included in `write`."""
-
-    call: float = 15.0
-    write: float = 30.0
 
 
 class TokenKeeper:
@@ -368,29 +322,3 @@ class TokenKeeper:
 
     async def _noted(self, key: AccountKey, stored: StoredTokens) -> None:
         await self._book.noted(key, expires_at=stored.tokens.expires_at, refresh_at=stored.refresh_at())
-
-
-class KeptSession:
-    """An authorized account during a run or a request (`Session`)."""
-
-    def __init__(self, keeper: TokenKeeper, key: AccountKey, *, account_id: str, environment: str) -> None:
-        self._keeper, self._key = keeper, key
-        self._account_id, self._environment = account_id, environment
-
-    @property
-    def account_id(self) -> str:
-        """The provider's account."""
-        return self._account_id
-
-    @property
-    def environment(self) -> str:
-        """The provider's environment."""
-        return self._environment
-
-    async def access_token(self) -> str:
-        """Return an access token that is valid now."""
-        return (await self._keeper.current(self._key)).tokens.access_token
-
-    async def renewed(self, refused: str) -> str:
-        """Return another token after the provider refused `refused`; raises `AuthError`."""
-        return (await self._keeper.replaced(self._key, refused)).tokens.access_token
