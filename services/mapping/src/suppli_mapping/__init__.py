@@ -1,1 +1,1 @@
-"""Mapping: external items become Suppli products, raw sales become product sales, and the ledger remembers why."""
+"""Mapping: external items become products, raw sales product sales, and the ledger remembers why."""

@@ -30,7 +30,7 @@ E = TypeVar("E", ProductChanged, LocationChanged, ExternalItemChanged, Connectio
 
 
 class CatalogKeeper:
-    """Handles the compacted topics. A lower revision changes nothing; a tombstone ends what is still there."""
+    """Handles the compacted topics. A lower revision changes nothing; a tombstone ends what is there."""
 
     def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
         """`wake` is called when something is to be restated."""
@@ -159,9 +159,11 @@ async def _put_products(
         await execute(
             connection,
             """
-            insert into products (tenant_id, product_id, revision, name, sku, barcode, unit, replaced_by, deleted)
+            insert into products (tenant_id, product_id, revision, name, sku, barcode, unit, replaced_by,
+            deleted)
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-            on conflict (tenant_id, product_id) do update set revision = excluded.revision, name = excluded.name,
+            on conflict (tenant_id, product_id) do update set revision = excluded.revision, name =
+            excluded.name,
                 sku = excluded.sku, barcode = excluded.barcode, unit = excluded.unit,
                 replaced_by = excluded.replaced_by, deleted = excluded.deleted
             """,
@@ -263,12 +265,14 @@ async def _put_external_items(connection: AsyncConnection, events: Sequence[Exte
         await execute(
             connection,
             """
-            insert into items (tenant_id, connection_id, item_id, item_key, kind, name, variation_name, sku, barcode,
+            insert into items (tenant_id, connection_id, item_id, item_key, kind, name, variation_name,
+            sku, barcode,
                 category, unit, catalog_revision, catalog_deleted, state)
             select %(tenant)s, %(connection)s, %(item)s, %(key)s, %(kind)s, %(name)s, %(variation)s, %(sku)s,
                 %(barcode)s, %(category)s, %(unit)s, %(revision)s, %(deleted)s, %(unmapped)s
             where not exists (
-                select from connections where tenant_id = %(tenant)s and connection_id = %(connection)s and erased)
+                select from connections where tenant_id = %(tenant)s and connection_id = %(connection)s and
+                erased)
             on conflict (tenant_id, item_id) do update set kind = excluded.kind,
                 name = coalesce(excluded.name, items.name),
                 variation_name = coalesce(excluded.variation_name, items.variation_name), sku = excluded.sku,

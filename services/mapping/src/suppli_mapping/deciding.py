@@ -162,7 +162,8 @@ async def follow_products(
             select products.product_id from products join same on products.replaced_by = same.product_id
                 where products.tenant_id = %(tenant)s
         )
-        select items.connection_id, items.item_id, items.item_key, items.revision, latest.state, latest.targets,
+        select items.connection_id, items.item_id, items.item_key, items.revision, latest.state,
+        latest.targets,
             latest.from_date
         from items join lateral (
             select state, targets, from_date from mappings

@@ -48,7 +48,7 @@ SaleParts = list[tuple[Part, SaleLine, str]]
 
 
 class SalesRecorder:
-    """Handles batches of raw sales. Repeats, older versions and sales of erased connections change nothing."""
+    """Handles batches of raw sales. Repeats, old versions and erased connections change nothing."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -155,8 +155,8 @@ class _Batch:
             found = numbers.get((sale.tenant_id, sale.connection_id, sale.order_id))
             if found is not None:
                 order = Order(
-                    found[0], sale.tenant_id, sale.connection_id, sale.order_id, sale.location_id, sale.channel,
-                    event_id, sale.run_id,
+                    found[0], sale.tenant_id, sale.connection_id, sale.order_id, sale.location_id,
+                    sale.channel, event_id, sale.run_id,
                 )  # fmt: skip
                 taken.append((order, sale))
         if changed := [number for number, is_new in numbers.values() if not is_new]:
@@ -233,6 +233,6 @@ def _found_item(order: Order, part: Part, line: SaleLine, key: str) -> FoundItem
         name = next((each.name for each in line.modifiers if each.modifier_id == part.part), None)
         return FoundItem(order.tenant_id, order.connection_id, part.item_id, key, kind, part.unit, name)
     return FoundItem(
-        order.tenant_id, order.connection_id, part.item_id, key, kind, part.unit, line.name, line.variation_name,
-        line.sku, line.barcode, line.category,
+        order.tenant_id, order.connection_id, part.item_id, key, kind, part.unit, line.name,
+        line.variation_name, line.sku, line.barcode, line.category,
     )  # fmt: skip

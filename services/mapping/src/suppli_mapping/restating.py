@@ -1,7 +1,9 @@
 """Saying lines again, in chunks, after a mapping or a location's tie changed; and erasing connections.
 
-The switch itself was made under the tenant's exclusive lock, so every sale taken since is said with the new state:
-what is left is finite. A chunk is one transaction; killed anywhere, the work goes on from the last whole chunk.
+The switch itself was made under the tenant's exclusive lock, so every sale taken since is said with the
+new state:
+what is left is finite. A chunk is one transaction; killed anywhere, the work goes on from the last whole
+chunk.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from suppli_mapping.adapters.arrays import bigints
 from suppli_mapping.adapters.items import RulesCache
 from suppli_mapping.adapters.ledger import Line, Order
 from suppli_mapping.adapters.places import KnownConnection, load_connections
-from suppli_mapping.adapters.queue import Job, JobKind
+from suppli_mapping.adapters.queue import Extent, Job, JobKind
 from suppli_mapping.adapters.sql import execute, fetch
 from suppli_mapping.announcing import announcements
 from suppli_mapping.books import books
@@ -114,15 +116,15 @@ class Restater:
         async with self._database.transaction([job.tenant_id]) as connection:
             # First the tenant, then the job: who changes a mapping takes them in this order too.
             await ledger.lock_tenants(connection, [job.tenant_id])
-            cursor = await queue.claim(connection, job)
-            if cursor is None:
+            extent = await queue.claim(connection, job)
+            if extent is None:
                 return False
             if job.kind is JobKind.ITEM:
                 await self._item_chunk(connection, job)
             elif job.kind is JobKind.PLACE:
-                await self._place_chunk(connection, job, cursor)
+                await self._place_chunk(connection, job, extent)
             else:
-                await _erase_chunk(connection, job, cursor)
+                await _erase_chunk(connection, job, extent.bound)
             return True
 
     async def _idle(self, stop: asyncio.Event) -> None:
@@ -149,7 +151,8 @@ class Restater:
             """
             select distinct order_no from (
                 select order_no from ledger_lines
-                where item_id = %(item)s and said_revision < (select revision from items where item_id = %(item)s)
+                where item_id = %(item)s and said_revision < (select revision from items where item_id =
+                %(item)s)
                 order by said_revision limit %(limit)s) as old
             """,
             {"item": item_id, "limit": self._chunk_lines},
@@ -169,12 +172,15 @@ class Restater:
         )
         await self._say_again(connection, job, lines)
 
-    async def _place_chunk(self, connection: AsyncConnection, job: Job, cursor: int) -> None:
+    async def _place_chunk(self, connection: AsyncConnection, job: Job, extent: Extent) -> None:
         connection_id, _, location_id = job.subject.partition(":")
         rows = await fetch(
             connection,
-            "select id from orders where connection_id = %s and location_id = %s and id > %s order by id limit %s",
-            (UUID(connection_id), location_id, cursor, CHUNK_ORDERS),
+            """
+            select id from orders where connection_id = %s and location_id = %s and id > %s and id <= %s
+            order by id limit %s
+            """,
+            (UUID(connection_id), location_id, extent.cursor, extent.bound, CHUNK_ORDERS),
         )
         if not rows:
             await queue.finish(connection, job)
@@ -267,7 +273,8 @@ async def _erase_chunk(connection: AsyncConnection, job: Job, bound: int) -> Non
         order_nos = [row[0] for row in rows]
         await ledger.lock_orders(connection, order_nos)
         for table, column in (
-            ("ledger_lines", "order_no"), ("entries", "order_no"), ("order_days", "order_no"), ("orders", "id")
+            ("ledger_lines", "order_no"), ("entries", "order_no"), ("order_days", "order_no"), ("orders",
+            "id")
         ):  # fmt: skip
             await execute(connection, f"delete from {table} where {column} = any(%s)", (bigints(order_nos),))
         return

@@ -151,6 +151,7 @@ class Shop:
     connection_id: UUID = field(default_factory=uuid4)
     run_id: UUID = field(default_factory=uuid4)
     revision: int = 0
+    made_ms: int = field(default_factory=lambda: int(time.time() * 1000))
 
     def sale(
         self,
@@ -322,6 +323,10 @@ async def published(shop: Shop, *, sales: int = 0, unmapped: int = 0, mappings: 
     found = Published([], [], [], [])
     try:
         ends = await consumer.end_offsets(consumer.assignment())
+        starts = await consumer.offsets_for_times(dict.fromkeys(ends, shop.made_ms))
+        for partition, end in ends.items():
+            start = starts[partition]
+            consumer.seek(partition, end if start is None else start.offset)
         while any([await consumer.position(each) < end for each, end in ends.items()]):
             batches = await consumer.getmany(timeout_ms=200)
             for records in batches.values():

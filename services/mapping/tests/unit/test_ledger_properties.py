@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, an entry's deltas add up to what stands, and that is what the sales mean."""
+"""Whatever happens, an entry's deltas add up to what stands, and that is what the sales mean."""
 
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -173,7 +173,7 @@ def _share(amount: int, count: int, index: int) -> int:
 @given(st.lists(st.one_of(orders, decisions), max_size=14), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_deltas_add_up_to_what_the_sales_mean(steps: list[tuple], restocks: bool) -> None:  # type: ignore[type-arg]
-    """Otherwise a consumer that adds deltas and one that upserts would hold different stocks, or both wrong ones."""
+    """Otherwise who adds deltas and who upserts would hold different stocks, or both wrong ones."""
     ledger = Ledger(Place("bar", restocks))
     for kind, *arguments in steps:
         if kind == "sale":

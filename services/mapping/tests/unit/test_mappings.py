@@ -55,7 +55,7 @@ def test_later_decision_holds_from_its_day_on() -> None:
     ],
 )
 def test_bad_decisions_name_the_field(targets: tuple[MappingTarget, ...], field: str) -> None:
-    """A mapping that is wrong must be refused before it restates months of sales, and say where it is wrong."""
+    """A mapping that is wrong must be refused before it restates months of sales."""
     found = faults(MappingState.MAPPED, targets, is_modifier=False, products=PRODUCTS)
     assert field in [problem.field for problem in found]
 

@@ -1,7 +1,7 @@
 """Columns of values as PostgreSQL arrays in binary form, encoded in one go.
 
-psycopg adapts lists value by value in Python; a batch has tens of thousands of values, and this is several times
-faster. Format: `array_recv` of PostgreSQL's source, `src/backend/utils/adt/arrayfuncs.c`.
+psycopg adapts lists value by value in Python; a batch has tens of thousands of values, and this is several
+times faster. Format: `array_recv` of PostgreSQL's source, `src/backend/utils/adt/arrayfuncs.c`.
 """
 
 from __future__ import annotations

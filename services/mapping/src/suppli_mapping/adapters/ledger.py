@@ -62,7 +62,8 @@ async def lock_tenants(
 
 
 _UPSERT_ORDERS = """
-    insert into orders (tenant_id, connection_id, order_id, location_id, state, currency, channel, source_version,
+    insert into orders (tenant_id, connection_id, order_id, location_id, state, currency, channel,
+    source_version,
         observed, content_hash, raw_event_id, run_id, recorded_at, total, tax)
     select * from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     on conflict (tenant_id, connection_id, order_id) do update set
@@ -81,7 +82,8 @@ async def take_orders(
     """Store each order unless the ledger has it as new or newer; lock them all.
 
     Args:
-        sales: with their event ids, each order once, sorted by (tenant, connection, order): the order of locking.
+        sales: with their event ids, each order once, sorted by (tenant, connection, order): the order of
+            locking.
 
     Returns:
         Number and whether it is new, of the orders that were taken.
@@ -135,8 +137,10 @@ async def add_lines(connection: AsyncConnection, lines: Sequence[Line]) -> None:
     await execute(
         connection,
         """
-        insert into ledger_lines (tenant_id, order_no, connection_id, said_revision, state, reason, line_id, part,
-            item_id, location_id, business_date, occurred_at, currency, disposition, quantity, unit, gross, discount,
+        insert into ledger_lines (tenant_id, order_no, connection_id, said_revision, state, reason,
+        line_id, part,
+            item_id, location_id, business_date, occurred_at, currency, disposition, quantity, unit, gross,
+            discount,
             net, tax, restock)
         select a, b, c, d, e, f, g, h, i, j, k, l, m, n, o::numeric, p, q, r, s, t, u
         from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -256,7 +260,8 @@ _LINE = """
     orders.id, orders.tenant_id, orders.connection_id, orders.order_id, orders.location_id, orders.channel,
     orders.raw_event_id, orders.run_id, lines.line_id, lines.part, lines.item_id, lines.location_id,
     lines.business_date, lines.occurred_at, lines.currency, lines.disposition, lines.quantity, lines.unit,
-    lines.gross, lines.discount, lines.net, lines.tax, lines.restock, lines.said_revision, lines.state, lines.reason
+    lines.gross, lines.discount, lines.net, lines.tax, lines.restock, lines.said_revision, lines.state,
+    lines.reason
 """
 
 
@@ -287,7 +292,8 @@ async def lock_orders(connection: AsyncConnection, order_nos: Sequence[int]) -> 
     await execute(
         connection,
         """
-        select id from orders where id = any(%s) order by tenant_id, connection_id, order_id collate "C" for update
+        select id from orders where id = any(%s) order by tenant_id, connection_id, order_id collate "C"
+        for update
         """,
         (bigints(order_nos),),
     )

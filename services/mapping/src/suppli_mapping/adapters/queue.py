@@ -1,4 +1,4 @@
-"""What is still to be said again, or erased: ids and times only, so that any replica finds it after any crash."""
+"""What is still to be said again, or erased: ids and times only, so any replica finds it after any crash."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class JobKind(StrEnum):
     ERASE = "erase"
 
 
+class Extent(msgspec.Struct, frozen=True):
+    """How far a job is, and where it ends: numbers of orders."""
+
+    cursor: int
+    bound: int
+
+
 class Job(msgspec.Struct, frozen=True):
     """One piece of work of a tenant. `subject` is an item, `<connection>:<location>`, or a connection."""
 
@@ -29,16 +36,21 @@ class Job(msgspec.Struct, frozen=True):
 
 
 async def ask(connection: AsyncConnection, jobs: Sequence[Job]) -> None:
-    """Ask for work, from its beginning, in the transaction that makes it necessary."""
+    """Ask for work, from its beginning, in the transaction that makes it necessary.
+
+    It is bounded by the newest order: with the tenant's exclusive lock held, later ones see what is new
+    anyway.
+    """
     for job in sorted(jobs, key=lambda each: (each.kind, each.subject)):
         await execute(
             connection,
             """
-            insert into restatement_queue (tenant_id, kind, subject, cursor)
-            values (%s, %s, %s, case when %s = 'erase' then coalesce((select max(id) from orders), 0) else 0 end)
-            on conflict (tenant_id, kind, subject) do update set cursor = excluded.cursor, requested_at = now()
+            insert into restatement_queue (tenant_id, kind, subject, bound)
+            values (%s, %s, %s, coalesce(pg_sequence_last_value('orders_id_seq'), 0))
+            on conflict (tenant_id, kind, subject) do update
+                set cursor = 0, bound = excluded.bound, requested_at = now()
             """,
-            (job.tenant_id, job.kind, job.subject, job.kind),
+            (job.tenant_id, job.kind, job.subject),
         )
 
 
@@ -52,17 +64,17 @@ async def due(connection: AsyncConnection, limit: int = 50) -> list[Job]:
     return [Job(tenant_id, JobKind(kind), subject) for tenant_id, kind, subject in rows]
 
 
-async def claim(connection: AsyncConnection, job: Job) -> int | None:
-    """Hold a job until the transaction ends; return how far it is, None where it is done or held by another."""
+async def claim(connection: AsyncConnection, job: Job) -> Extent | None:
+    """Hold a job until the transaction ends; return its extent, None where it is done or held by another."""
     rows = await fetch(
         connection,
         """
-        select cursor from restatement_queue where tenant_id = %s and kind = %s and subject = %s
+        select cursor, bound from restatement_queue where tenant_id = %s and kind = %s and subject = %s
         for update skip locked
         """,
         (job.tenant_id, job.kind, job.subject),
     )
-    return rows[0][0] if rows else None
+    return Extent(*rows[0]) if rows else None
 
 
 async def advance(connection: AsyncConnection, job: Job, cursor: int) -> None:

@@ -1,4 +1,4 @@
-"""What people and late starters ask the ledger: items, days, standing entries, and why a number is what it is."""
+"""What the ledger is asked: items, days, standing entries, and why a number is what it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _ITEMS = """
     select page.*, coalesce(sums.lines, 0), coalesce(sums.parked, 0), coalesce(sums.quantity, 0),
         coalesce(sums.net, 0), sums.currency, sums.first_at, sums.last_at
     from (
-        select item_id, connection_id, item_key, kind, state, revision, name, variation_name, sku, barcode, category,
+        select item_id, connection_id, item_key, kind, state, revision, name, variation_name, sku, barcode,
+        category,
             unit, targets, announced_at is null as quiet
         from items
         where {condition}
@@ -67,7 +68,8 @@ async def list_items(
         parameters["state"] = state
     if search:
         conditions.append(
-            "concat_ws(' ', name, variation_name, sku, barcode, category, item_key) ilike %(search)s escape '\\'"
+            "concat_ws(' ', name, variation_name, sku, barcode, category, item_key)"
+            " ilike %(search)s escape '\\'"
         )
         parameters["search"] = (
             "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -140,10 +142,12 @@ _DAYS = f"""
             coalesce(sum(tax) filter (where counts), 0) as tax
         from (
             select *, disposition in ('sold', 'comped', 'returned') as counts from ledger_lines
-            where connection_id = %(connection)s and business_date between %(first)s and %(last)s and part = ''
+            where connection_id = %(connection)s and business_date between %(first)s and %(last)s and part
+            = ''
         ) as its group by 1, 2, 3
     ), orders as (
-        select location_id, business_date, currency, sum(adjustments) as adjustments, sum(provider_net) as provider
+        select location_id, business_date, currency, sum(adjustments) as adjustments, sum(provider_net) as
+        provider
         from order_days where connection_id = %(connection)s and business_date between %(first)s and %(last)s
         group by 1, 2, 3
     )
@@ -197,7 +201,8 @@ def _day(connection_id: UUID, row: Sequence[Any]) -> DayTotals:
 async def snapshot(
     connection: AsyncConnection, *, cursor: str | None = None, limit: int = 1_000
 ) -> tuple[list[StandingEntry], str | None]:
-    """Return a page of all entries as they stand, those at zero too (their versions matter), and the next cursor.
+    """Return a page of all entries as they stand, those at zero too (their versions matter), and the next
+    cursor.
 
     Raises:
         BadCursor: the cursor is not one of this list.
@@ -206,7 +211,8 @@ async def snapshot(
     rows = await fetch(
         connection,
         """
-        select entry_key, version, connection_id, order_id, line_id, component, product_id, entries.location_id,
+        select entry_key, version, connection_id, order_id, line_id, component, product_id,
+        entries.location_id,
             business_date, unit, entries.currency, occurred_at, quantity, consumed, gross, discount, net
         from (select * from entries where entry_key > %s order by tenant_id, entry_key limit %s) as entries
             join orders on orders.id = order_no
@@ -256,13 +262,17 @@ _EXPLANATION = """
             'location_id', orders.location_id, 'state', orders.state, 'source_version', orders.source_version,
             'run_id', orders.run_id, 'raw_event_id', orders.raw_event_id, 'recorded_at', orders.recorded_at),
         'line', case when lines.line_id is null then null else json_build_object('line_id', lines.line_id,
-            'part', lines.part, 'state', lines.state, 'disposition', lines.disposition, 'reason', lines.reason,
-            'quantity', lines.quantity::text, 'unit', lines.unit, 'gross', lines.gross, 'discount', lines.discount,
-            'net', lines.net, 'tax', lines.tax, 'occurred_at', lines.occurred_at, 'restock', lines.restock) end,
+            'part', lines.part, 'state', lines.state, 'disposition', lines.disposition, 'reason',
+            lines.reason,
+            'quantity', lines.quantity::text, 'unit', lines.unit, 'gross', lines.gross, 'discount',
+            lines.discount,
+            'net', lines.net, 'tax', lines.tax, 'occurred_at', lines.occurred_at, 'restock', lines.restock)
+            end,
         'item', case when items.item_id is null then null else json_build_object('item_id', items.item_id,
             'item_key', items.item_key, 'name', items.name, 'variation_name', items.variation_name) end,
         'mapping', case when mappings.revision is null then null else json_build_object('revision',
-            mappings.revision, 'state', mappings.state, 'targets', mappings.targets, 'from_date', mappings.from_date,
+            mappings.revision, 'state', mappings.state, 'targets', mappings.targets, 'from_date',
+            mappings.from_date,
             'unit', mappings.unit, 'actor', mappings.actor, 'at', mappings.at) end)::text
     from entries join orders on orders.id = entries.order_no
         left join ledger_lines lines on lines.order_no = entries.order_no and lines.line_id = entries.line_id
@@ -275,6 +285,6 @@ _EXPLANATION = """
 
 
 async def explanation(connection: AsyncConnection, entry_key: UUID) -> str | None:
-    """Return what is behind an entry as JSON: order, run, raw event, line, item and mapping; None if unknown."""
+    """Return what is behind an entry, as JSON: order, run, line, item, mapping; None if unknown."""
     rows = await fetch(connection, _EXPLANATION, (entry_key,))
     return rows[0][0] if rows else None

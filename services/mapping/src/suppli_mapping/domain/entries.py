@@ -1,6 +1,7 @@
 """From a line, its mapping and its location to the entries that stand for it.
 
-A *part* is what has an item of its own: the line itself (part `""`) or one of its modifiers (part = modifier id).
+A *part* is what has an item of its own: the line itself (part `""`) or one of its modifiers (part =
+modifier id).
 An *entry* is one (line, component, product, location, business date, unit, currency).
 """
 
@@ -30,8 +31,8 @@ _MOST_MILLIONTHS = MAX_QUANTITY * MILLION // 1_000
 class LineState(StrEnum):
     """What a part counts as.
 
-    `mapped` makes entries; `parked` waits for a mapping, `unplaced` for its location's tie; `ignored` is left out
-    by decision; `excluded` makes nothing by its disposition.
+    `mapped` makes entries; `parked` waits for a mapping, `unplaced` for its location's tie; `ignored` is
+    left out by decision; `excluded` makes nothing by its disposition.
     """
 
     MAPPED = "mapped"
@@ -93,7 +94,7 @@ class Resolution(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct):
-    """An entry with its figures: money in minor units, `quantity` and `consumed` in millionths of the stock unit."""
+    """An entry with its figures: money in minor units, quantities in millionths of the stock unit."""
 
     entry_key: UUID
     line_id: str
@@ -170,8 +171,8 @@ def resolve(rule: Rule | None, unit: str, products: Mapping[str, Product]) -> Re
 def stock_units(unit: str, mapped_unit: str, product_unit: str) -> Fraction | None:
     """Return what one `unit` counts for before the factor; None where that would be a guess.
 
-    Between two masses or two volumes arithmetic decides, and the factor comes on top. Otherwise the factor speaks
-    of `mapped_unit`, and a line in another unit is understood only where it converts to that.
+    Between two masses or two volumes arithmetic decides, and the factor comes on top. Otherwise the factor
+    speaks of `mapped_unit`, and a line in another unit is understood only where it converts to that.
     """
     if conversion(mapped_unit, product_unit) is not None:
         return conversion(unit, product_unit)

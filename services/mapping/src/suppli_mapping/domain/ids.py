@@ -1,4 +1,4 @@
-"""`suppli_contracts.codec.stable_id`, fast: every line needs two ids, and `uuid.uuid5` is most of what a line costs."""
+"""`suppli_contracts.codec.stable_id`, fast: every line needs two ids, most of what it costs otherwise."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def rule_on(rules: Sequence[Rule], day: date) -> Rule | None:
-    """Return the rule that holds on a business date: of those from that day or before, the latest decision."""
+    """Return the rule that holds on a business date: the latest decision from that day or before."""
     held = [rule for rule in rules if rule.from_date is None or rule.from_date <= day]
     return max(held, key=lambda rule: rule.revision, default=None)
 

@@ -26,7 +26,7 @@ class BadSale(Exception):
 
 
 class OrderDay(msgspec.Struct, frozen=True):
-    """An order's money on one business date, in minor units; `provider_net` is the provider's total less tax."""
+    """An order's money on one day, in minor units; `provider_net`: the provider's total less tax."""
 
     business_date: date
     adjustments: int
@@ -56,7 +56,7 @@ def check(sale: SaleRecorded) -> None:
 
 
 def _measurable(*amounts: int) -> bool:
-    return -_BIGGEST_MONEY < min(amounts) and max(amounts) < _BIGGEST_MONEY
+    return max(map(abs, amounts)) < _BIGGEST_MONEY
 
 
 def _check_modifiers(path: str, line: SaleLine) -> None:
@@ -77,7 +77,7 @@ def _number(path: str, text: str) -> None:
 
 
 def parts(sale: SaleRecorded) -> Iterator[tuple[Part, SaleLine, str]]:
-    """Yield each part of a sale with its line and item key; an order that is gone at the provider has none."""
+    """Yield each part of a sale with its line and item key; none of an order that is gone."""
     if sale.state is OrderState.DELETED:
         return
     connection, location, currency = sale.connection_id, sale.location_id, sale.currency
@@ -96,9 +96,10 @@ def parts(sale: SaleRecorded) -> Iterator[tuple[Part, SaleLine, str]]:
             key = modifier_key(modifier)
             yield (
                 Part(
-                    line.line_id, modifier.modifier_id, item_id(connection, key), location, line.business_date,
-                    line.occurred_at, currency, line.disposition, modifier.quantity, "each", modifier.gross, 0, 0, 0,
-                    line.restock,
+                    line.line_id, modifier.modifier_id, item_id(connection, key), location,
+                    line.business_date,
+                    line.occurred_at, currency, line.disposition, modifier.quantity, "each",
+                    modifier.gross, 0, 0, 0, line.restock,
                 ),
                 line,
                 key,
@@ -108,8 +109,10 @@ def parts(sale: SaleRecorded) -> Iterator[tuple[Part, SaleLine, str]]:
 def days(sale: SaleRecorded) -> list[OrderDay]:
     """Return the order's money by business date.
 
-    The provider gives one total an order. What its lines and adjustments of other days say (a return of a later
-    day carried by the same order) is taken from it; the rest is the first day's, so a difference stays visible.
+    The provider gives one total an order. What its lines and adjustments of other days say (a return of a
+    later
+    day carried by the same order) is taken from it; the rest is the first day's, so a difference stays
+    visible.
     """
     if sale.state is OrderState.DELETED:
         return []

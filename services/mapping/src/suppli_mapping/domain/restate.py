@@ -35,8 +35,8 @@ def say(
         connection_id: of the order.
         order_id: the provider's id.
         parts: what is said, each with why.
-        before: the entries that the ledger has of exactly these parts, or of the whole order where parts may be gone.
-        book: the mappings.
+        before: the entries that the ledger has of exactly these parts, or of the whole order where parts
+            may be gone. book: the mappings.
         place: where the order counts.
         default: why an entry ends whose part is gone.
 
@@ -49,8 +49,7 @@ def say(
         resolution = book.resolve(part.item_id, part.business_date, part.unit)
         state, entries = stand(connection_id, order_id, part, resolution, place)
         states.append((resolution.said_revision, state))
-        for entry in entries:
-            after.append((entry, cause))
+        after.extend((entry, cause) for entry in entries)
     if not before:
         return Said(states, first(after))
     why = {(part.line_id, part.part): cause for part, cause in parts}

@@ -41,7 +41,8 @@ _VOLUME = {
 _SCALES = (_MASS, _VOLUME)
 _ALIASES = {
     "ea": "each", "unit": "each", "pc": "each", "pcs": "each", "piece": "each",
-    "kilogram": "kg", "kilograms": "kg", "kgs": "kg", "gram": "g", "grams": "g", "milligram": "mg", "tonne": "t",
+    "kilogram": "kg", "kilograms": "kg", "kgs": "kg", "gram": "g", "grams": "g", "milligram": "mg",
+    "tonne": "t",
     "pound": "lb", "pounds": "lb", "lbs": "lb", "ounce": "oz", "ounces": "oz", "stone": "st",
     "liter": "l", "litre": "l", "liters": "l", "litres": "l", "milliliter": "ml", "millilitre": "ml",
     "gallon": "gal", "gallons": "gal", "quart": "qt", "pint": "pt", "cups": "cup", "fl oz": "fl_oz",
@@ -101,7 +102,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def millionths(numerator: int, denominator: int) -> int:
-    """Return numerator/denominator in millionths, halves away from zero, so that a return mirrors its sale."""
+    """Return numerator/denominator in millionths, halves away from zero, as a return mirrors its sale."""
     scaled = abs(numerator) * MILLION * 2 + denominator
     rounded = scaled // (2 * denominator)
     return -rounded if numerator < 0 else rounded

@@ -167,6 +167,7 @@ QUEUE = """
         kind text not null check (kind in ('item', 'place', 'erase')),
         subject text not null,
         cursor bigint not null default 0,
+        bound bigint not null,
         requested_at timestamptz not null default now(),
         primary key (tenant_id, kind, subject)
     )
