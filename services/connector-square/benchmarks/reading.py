@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """How long decoding and understanding a page of 1,000 realistic orders takes, in CPU time an order.
 
 Run: `python services/connector-square/benchmarks/reading.py` (starts the sandbox to generate the orders).
@@ -36,8 +37,8 @@ def main() -> None:
         refs, _ = read_page(body, 0)
         between = time.process_time()
         for ref in refs:
-            assert ref.raw is not None
-            normalise(ref.raw, CONTEXT)
+            if ref.raw is not None:
+                normalise(ref.raw, CONTEXT)
         decoded.append((between - start) * 1e6 / len(refs))
         whole.append((time.process_time() - start) * 1e6 / len(refs))
     print(f"bytes an order        {len(body) / ORDERS:7.0f}")

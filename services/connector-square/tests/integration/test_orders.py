@@ -110,10 +110,12 @@ async def test_window_has_both_its_ends(
     control.put_orders(MERCHANT, [simple(number) for number in range(5)])
     window = Window(START + timedelta(seconds=1), START + timedelta(seconds=3))
     assert ids(await pages(connector, session, window=window)) == ["O00001", "O00002", "O00003"]
-    within = Window(
-        START + timedelta(seconds=2, microseconds=1), START + timedelta(seconds=2, microseconds=2)
+    fine = (START + timedelta(seconds=9, microseconds=900)).isoformat().replace("+00:00", "Z")
+    control.put_orders(MERCHANT, [simple(9) | {"updated_at": fine}])
+    narrow = Window(
+        START + timedelta(seconds=9, microseconds=850), START + timedelta(seconds=9, microseconds=950)
     )
-    assert ids(await pages(connector, session, window=within)) == ["O00002"]
+    assert ids(await pages(connector, session, window=narrow)) == ["O00009"]
 
 
 async def test_ten_locations_a_call_and_no_more(

@@ -96,7 +96,9 @@ def order(draw: st.DrawFn) -> dict[str, Any]:
 def read(content: dict[str, Any]) -> Sale:
     (ref,), _ = read_page(json.dumps({"orders": [content]}).encode(), 0)
     assert ref.raw is not None, (ref.problem, ref.problem_path)
-    return assured(normalise(ref.raw, CONTEXT), CONTEXT, ref.modified_us)
+    sale = normalise(ref.raw, CONTEXT)
+    assert all(each.name is None for one in sale.lines for each in one.modifiers if each.external_id is None)
+    return assured(sale, CONTEXT, ref.modified_us)
 
 
 @settings(max_examples=300, deadline=None)
