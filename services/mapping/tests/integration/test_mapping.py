@@ -200,9 +200,8 @@ async def test_erased_connection_leaves_only_its_marker(shop: Shop) -> None:
     async with shop.parts.database.transaction([shop.tenant_id]) as connection:
         for table in ("orders", "order_days", "ledger_lines", "entries", "items", "mappings"):
             assert (await connection.exec_driver_sql(f"select 1 from {table} limit 1")).all() == [], table
-        assert (await connection.exec_driver_sql("select erased, ties from connections")).all() == [
-            (True, {})
-        ]
+        rows = await fetch(connection, "select erased, ties from connections")
+        assert [tuple(row) for row in rows] == [(True, {})]
     await published(shop, sales=3, unmapped=1, mappings=1)  # no reversals
     await shop.connect()  # the same account again
     await shop.sell(shop.sale("new", line(net=5), run_id=uuid4()))

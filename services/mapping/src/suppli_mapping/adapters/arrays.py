@@ -91,7 +91,12 @@ def instants(values: Sequence[datetime]) -> Any:
 
 def uuids(values: Iterable[UUID]) -> Any:
     """Return a `uuid[]`."""
-    encoded = [value.bytes for value in values]
+    encoded = []
+    previous, raw = None, b""
+    for value in values:
+        if value is not previous:  # the lines of an order share theirs
+            previous, raw = value, value.int.to_bytes(16)
+        encoded.append(raw)
     prefix = _length(16)
     return _UuidArray(len(encoded), prefix + prefix.join(encoded) if encoded else b"")
 

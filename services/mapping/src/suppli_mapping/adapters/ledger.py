@@ -21,7 +21,7 @@ OrderKey = tuple[UUID, UUID, str]
 _LOCK_SPACE = 0x6D617070696E6700  # "mapping": keeps our advisory locks apart from others'
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """What an order's entries need to be said: where it came from."""
 
     order_no: int
@@ -34,7 +34,7 @@ class Order(msgspec.Struct, frozen=True):
     run_id: UUID
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A part of an order's line as the ledger keeps it: what the sale says, and what was made of it."""
 
     order: Order

@@ -14,14 +14,14 @@ Figures = tuple[int, int, int, int, int]
 NOTHING: Figures = (0, 0, 0, 0, 0)
 
 
-class Stored(msgspec.Struct):
+class Stored(msgspec.Struct, gc=False):
     """An entry as the ledger has it."""
 
     standing: Standing
     version: int
 
 
-class Change(msgspec.Struct):
+class Change(msgspec.Struct, gc=False):
     """One event of an entry: how it now stands, its version, and the difference to the version before."""
 
     standing: Standing

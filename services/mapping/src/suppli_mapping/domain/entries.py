@@ -42,7 +42,7 @@ class LineState(StrEnum):
     UNPLACED = "unplaced"
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """One part of an order's line, as the raw sale says it; money in minor units, quantity a decimal."""
 
     line_id: str
@@ -62,14 +62,14 @@ class Part(msgspec.Struct, frozen=True):
     restock: Restock | None
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a line counts: the Suppli location (None = not tied) and its rule for unclear returns."""
 
     location_id: str | None = None
     restock_unknown: bool = False
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, gc=False):
     """A product, and how many millionths-exact stock units one external unit is."""
 
     product_id: str
@@ -78,7 +78,7 @@ class Target(msgspec.Struct, frozen=True):
     denominator: int
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """What the mapping says about an item on one day, for one external unit.
 
     Attributes:
@@ -93,7 +93,7 @@ class Resolution(msgspec.Struct, frozen=True):
     said_revision: int = 0
 
 
-class Standing(msgspec.Struct):
+class Standing(msgspec.Struct, gc=False):
     """An entry with its figures: money in minor units, quantities in millionths of the stock unit."""
 
     entry_key: UUID
