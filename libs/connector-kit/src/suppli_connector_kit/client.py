@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
-import msgspec
 from suppli_service_kit.http_client import HttpClient, RateLimiter, RetryPolicy
 
 from suppli_connector_kit.errors import AuthError, NetworkError, ProviderError, ProviderUnavailable
@@ -159,7 +158,7 @@ class ProviderClient:
             raise self._failure(response)
         try:
             return read(response.content)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors and undecodable text are values'
             raise ProviderUnavailable(f"{self._name}'s answer is not what its API promises") from error
 
 

@@ -328,6 +328,14 @@ def test_what_is_beyond_us_says_where(content: dict[str, Any], path: str) -> Non
     assert problem.value.field_path == path
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"\\ud800"], ids=["no UTF-8", "half a character"])
+def test_text_that_is_none_costs_nothing(damage: bytes) -> None:
+    """Half an emoji in a name must neither block a shop's import for good nor cost the sale."""
+    bad, good = (json.dumps(order(line(name="NAME"), id=key)).encode() for key in ("BAD", "GOOD"))
+    refs, _ = read_page(b'{"orders":[' + bad.replace(b"NAME", damage) + b"," + good + b"]}", 0)
+    assert [(ref.order_id, ref.raw is None) for ref in refs] == [("BAD", False), ("GOOD", False)]
+
+
 def test_broken_shape_is_kept_by_id() -> None:
     """An order that Square sends in a shape we do not know is set aside, the page goes on."""
     bodies = [order(line()), {"id": "X", "location_id": "LOC1", "updated_at": 7}, {"location_id": "LOC1"}, 5]

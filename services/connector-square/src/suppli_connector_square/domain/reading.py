@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 from suppli_connector_kit.domain.instants import to_us
@@ -20,6 +22,12 @@ class _Page(msgspec.Struct):
     cursor: str | None = None
 
 
+class _Head(msgspec.Struct):
+    id: Any = None
+    location_id: Any = None
+    updated_at: Any = None
+
+
 class _RawPage(msgspec.Struct):
     orders: list[msgspec.Raw] | None = None
     cursor: str | None = None
@@ -28,7 +36,7 @@ class _RawPage(msgspec.Struct):
 _WHOLE = msgspec.json.Decoder(_Page)
 _BY_ORDER = msgspec.json.Decoder(_RawPage)
 _ORDER = msgspec.json.Decoder(Order)
-_ANY = msgspec.json.Decoder()
+_HEAD = msgspec.json.Decoder(_Head)
 
 
 def instant(text: str) -> datetime:
@@ -53,16 +61,22 @@ def read_page(body: bytes, floor_us: int) -> tuple[Refs, str | None]:
             predecessor's, as pages ascend.
 
     Raises:
-        msgspec.MsgspecError: the answer as a whole is not one.
+        ValueError: the answer as a whole is not one (msgspec's errors are ValueErrors).
     """
     try:
         page = _WHOLE.decode(body)
         return [OrderRef(o.id, o.location_id, to_us(instant(o.updated_at)), o) for o in page.orders or ()], (
             page.cursor or None
         )
-    except (msgspec.ValidationError, ValueError):
-        raw = _BY_ORDER.decode(body)
+    except ValueError:  # msgspec's errors and text that is not Unicode among them
+        raw = _BY_ORDER.decode(_repaired(body))
         return list(_one_by_one(raw.orders or (), floor_us)), raw.cursor or None
+
+
+def _repaired(body: bytes) -> bytes:
+    """Return JSON whose text is all Unicode: half a character (a cut emoji) becomes a question mark."""
+    content = json.loads(body.decode("utf-8", "replace"))
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _one_by_one(raws: Sequence[msgspec.Raw], floor_us: int) -> Iterator[OrderRef[Order]]:
@@ -86,14 +100,16 @@ def _ref(raw: bytes, floor_us: int) -> OrderRef[Order]:
 
 
 def _broken(raw: bytes, floor_us: int, problem: str, path: str | None) -> OrderRef[Order]:
-    content = _ANY.decode(raw)
-    fields = content if isinstance(content, dict) else {}
-    order_id, location_id = fields.get("id"), fields.get("location_id")
+    try:
+        head = _HEAD.decode(raw)
+    except msgspec.ValidationError:  # not even an object
+        head = _Head()
+    order_id, location_id = head.id, head.location_id
     if not isinstance(order_id, str) or not order_id:
         order_id = f"without-id-{blake2b(raw, digest_size=8).hexdigest()}"
     try:
-        modified_us = to_us(instant(fields["updated_at"]))
-    except (KeyError, TypeError, ValueError):
+        modified_us = to_us(instant(head.updated_at))
+    except (TypeError, ValueError):
         modified_us = floor_us
     location = location_id if isinstance(location_id, str) else ""
     return OrderRef(order_id, location, modified_us, None, problem, path)
