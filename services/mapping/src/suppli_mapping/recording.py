@@ -90,10 +90,10 @@ def read(message: InMessage) -> Sale:
 
 def newest(sales: Sequence[Sale]) -> list[Sale]:
     """Return each order's newest version, sorted as orders are locked."""
-    best: dict[tuple[UUID, UUID, str], Sale] = {}
+    best: dict[tuple[int, int, str], Sale] = {}
     for each in sales:
         sale = each[0]
-        key = (sale.tenant_id, sale.connection_id, sale.order_id)
+        key = (sale.tenant_id.int, sale.connection_id.int, sale.order_id)
         held = best.get(key)
         if held is None or (held[0].source_version, held[0].observed) < (sale.source_version, sale.observed):
             best[key] = each
@@ -152,7 +152,7 @@ class _Batch:
         numbers = await ledger.take_orders(self._connection, sales)
         taken = []
         for sale, event_id in sales:
-            found = numbers.get((sale.tenant_id, sale.connection_id, sale.order_id))
+            found = numbers.get((sale.tenant_id.int, sale.connection_id.int, sale.order_id))
             if found is not None:
                 order = Order(
                     found[0], sale.tenant_id, sale.connection_id, sale.order_id, sale.location_id,

@@ -17,7 +17,7 @@ from suppli_mapping.domain.diff import Change, Stored
 from suppli_mapping.domain.entries import LineState, Part, Standing
 from suppli_mapping.domain.orders import OrderDay
 
-OrderKey = tuple[UUID, UUID, str]
+OrderKey = tuple[int, int, str]
 _LOCK_SPACE = 0x6D617070696E6700  # "mapping": keeps our advisory locks apart from others'
 
 
@@ -86,7 +86,7 @@ async def take_orders(
             locking.
 
     Returns:
-        Number and whether it is new, of the orders that were taken.
+        Number and whether it is new, of the orders that were taken; ids within the key as numbers.
     """
     orders = [sale for sale, _ in sales]
     rows = await fetch(
@@ -110,7 +110,7 @@ async def take_orders(
             bigints([order.totals.tax for order in orders]),
         ),
     )
-    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
+    return {(row[0].int, row[1].int, row[2]): (row[3], row[4]) for row in rows}
 
 
 async def drop_lines(

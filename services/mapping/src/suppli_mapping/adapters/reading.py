@@ -141,9 +141,11 @@ _DAYS = f"""
             coalesce(sum(quantity) filter (where disposition like 'void%%'), 0) as void_quantity,
             coalesce(sum(tax) filter (where counts), 0) as tax
         from (
-            select *, disposition in ('sold', 'comped', 'returned') as counts from ledger_lines
-            where connection_id = %(connection)s and business_date between %(first)s and %(last)s and part
-            = ''
+            select lines.*, disposition in ('sold', 'comped', 'returned') as counts
+            from order_days days join ledger_lines lines on lines.order_no = days.order_no
+                and lines.business_date = days.business_date
+            where days.connection_id = %(connection)s and days.business_date between %(first)s and %(last)s
+                and part = ''
         ) as its group by 1, 2, 3
     ), orders as (
         select location_id, business_date, currency, sum(adjustments) as adjustments, sum(provider_net) as

@@ -75,10 +75,15 @@ def kind_of(key: str) -> ItemKind:
     return ItemKind.MODIFIER if key.startswith(("mod:", "mod-name:")) else ItemKind.ITEM
 
 
-@lru_cache(maxsize=65_536)
 def item_id(connection_id: UUID, key: str) -> UUID:
     """Return the id of an item: the same for the same connection and key, in every process."""
-    return stable_id("item", connection_id, key)
+    return _item_id(connection_id.int, key)
+
+
+@lru_cache(maxsize=65_536)
+def _item_id(connection: int, key: str) -> UUID:
+    # By number: a UUID object hashes and compares in Python, and this is asked for every line.
+    return stable_id("item", UUID(int=connection), key)
 
 
 def _text(value: str | None) -> str:

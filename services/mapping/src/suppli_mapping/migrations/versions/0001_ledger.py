@@ -155,7 +155,6 @@ INDEXES = (
     "create index orders_place on orders (connection_id, location_id, id)",
     "create index order_days_day on order_days (connection_id, business_date)",
     "create index ledger_lines_item on ledger_lines (item_id, said_revision)",
-    "create index ledger_lines_day on ledger_lines (connection_id, business_date)",
     "create index entries_order on entries (order_no)",
     "create index items_list on items (tenant_id, state, item_key)",
 )
