@@ -13,9 +13,11 @@ EXTENDS Naturals, TLC
 
 CONSTANTS
   Holders, Orders,
+  Imported,             \* the orders that were read and recorded before the story begins
   MaxClock, MaxEdits, MaxClaims,    \* how much happens
+  Slips,                \* TRUE: an order may change and keep its stamp
   ContentReturns,       \* TRUE: an order may go back to what it was before (A, B, A)
-  SameVersionOnly,      \* TRUE: only the very version that is recorded is not said again; FALSE: the same hash is enough
+  UnfinishedSaysAgain,  \* FALSE breaks it: an equal hash is believed even where the holder before did not finish
   FenceChecked,         \* FALSE breaks the protocol: records whoever holds the lease now
   PublishBeforeRecord,  \* FALSE breaks it: a page may be recorded before it is acknowledged
   LeaseChecked,         \* FALSE breaks it: publishes without a look at the lease
@@ -27,7 +29,7 @@ VARIABLES
   clock,      \* the provider's
   order,      \* the provider's orders: [at: last-modified stamp, edit: which edit it shows, since: the first with this stamp]
   edits,
-  lease,      \* the database's: [fence, expired]; a lease that is renewed in time does not expire
+  lease,      \* the database's: [fence, expired, finished]; one that is renewed in time does not expire
   coverage,   \* the database's: the instants of modification that are imported
   hashes,     \* the database's: of each order what was recorded last, [hash, source_version]
   held,       \* the consumer's: of each order the message that it took, [source_version, observed, edit]
@@ -47,11 +49,12 @@ Idle == [idle |-> TRUE]
 
 Init ==
   /\ clock = 1 /\ edits = 0
-  /\ order = [o \in Orders |-> [at |-> 0, edit |-> 0, since |-> 0]]
-  /\ lease = [fence |-> 0, expired |-> TRUE]
+  /\ order = [o \in Orders |-> LET first == IF o \in Imported THEN 1 ELSE 0
+                              IN [at |-> 0, edit |-> first, since |-> first]]
+  /\ lease = [fence |-> 0, expired |-> TRUE, finished |-> TRUE]
   /\ coverage = {0}
-  /\ hashes = [o \in Orders |-> [hash |-> 99, source_version |-> 0]]
-  /\ held = [o \in Orders |-> [source_version |-> 0, observed |-> 0, edit |-> 0]]
+  /\ hashes = [o \in Orders |-> [hash |-> IF o \in Imported THEN Hash(1) ELSE 99, source_version |-> 0]]
+  /\ held = [o \in Orders |-> [source_version |-> 0, observed |-> 0, edit |-> order[o].edit]]
   /\ holder = [h \in Holders |-> Idle]
 
 \* ---------------------------------------------------------------- the provider
@@ -65,7 +68,7 @@ Edit(o) ==
 
 \* A change that moves no stamp.
 Slip(o) ==
-  /\ edits < MaxEdits /\ edits' = edits + 1 /\ ~Missing(o)
+  /\ Slips /\ edits < MaxEdits /\ edits' = edits + 1 /\ ~Missing(o)
   /\ order' = [order EXCEPT ![o].edit = @ + 1]
   /\ UNCHANGED <<clock, database, held, holder>>
 
@@ -92,8 +95,8 @@ Edge(covered) == Least(0 .. MaxClock + 1 \ covered)
 Claim(h) ==
   LET start == Edge(coverage) IN
   /\ holder[h] = Idle /\ lease.expired /\ lease.fence < MaxClaims
-  /\ lease' = [fence |-> lease.fence + 1, expired |-> FALSE]
-  /\ Goto(h, [fence |-> lease.fence + 1, covered |-> coverage, start |-> start,
+  /\ lease' = [fence |-> lease.fence + 1, expired |-> FALSE, finished |-> FALSE]
+  /\ Goto(h, [fence |-> lease.fence + 1, inherits |-> ~lease.finished, covered |-> coverage, start |-> start,
               limit |-> clock,                        \* coverage goes no further than the provider's clock
               place |-> [o \in {o \in Orders : ~Missing(o) /\ order[o].at >= start} |-> order[o].at],
               pages |-> 0, page |-> None, previous |-> None])
@@ -105,11 +108,13 @@ Turned(me) ==
   IF me.page # None /\ Acknowledged(me.page) /\ me.previous = None
   THEN [me EXCEPT !.previous = me.page, !.page = None] ELSE me
 
-\* `Rules.decide`: an unchanged order emits nothing.
-Unchanged(page) ==
+\* `Rules.decide`: an unchanged order emits nothing. But what a holder that did not finish has published, or still
+\* will, is in no hash: after it only the very version that is recorded counts as unchanged.
+Unchanged(me, page) ==
   LET known == hashes[page.order] IN
   \/ page.at < known.source_version
-  \/ Hash(page.edit) = known.hash /\ (SameVersionOnly => page.at = known.source_version)
+  \/ /\ Hash(page.edit) = known.hash
+     /\ UnfinishedSaysAgain /\ me.inherits => page.at = known.source_version
 
 Without(f, o) == [x \in DOMAIN f \ {o} |-> f[x]]
 
@@ -122,7 +127,7 @@ Fetch(h) ==
        LET rest == [me EXCEPT !.place = Without(me.place, o)]
            seen == [order |-> o, at |-> order[o].at, edit |-> order[o].edit, state |-> "sending"]
        IN /\ \A p \in DOMAIN me.place : me.place[o] <= me.place[p]
-          /\ \/ IF Unchanged(seen) THEN Goto(h, Turned([rest EXCEPT !.page = [seen EXCEPT !.state = "unchanged"]]))
+          /\ \/ IF Unchanged(me, seen) THEN Goto(h, Turned([rest EXCEPT !.page = [seen EXCEPT !.state = "unchanged"]]))
                 ELSE IF LeaseChecked /\ ~Holds(h) THEN Stop(h)
                 ELSE Goto(h, Turned([rest EXCEPT !.page = seen, !.pages = me.pages + 1]))
              \/ order[o].at > me.place[o] /\ Goto(h, rest)
@@ -163,7 +168,7 @@ Record(h) ==
      /\ IF FenceChecked => Holds(h)
         THEN /\ coverage' = moved
              /\ hashes' = IF me.previous = None THEN hashes ELSE Entry(me.previous)
-             /\ IF last THEN Stop(h) /\ lease' = (IF Holds(h) THEN [lease EXCEPT !.expired = TRUE] ELSE lease)
+             /\ IF last THEN Stop(h) /\ lease' = (IF Holds(h) THEN [lease EXCEPT !.expired = TRUE, !.finished = TRUE] ELSE lease)
                 ELSE Goto(h, Turned([me EXCEPT !.covered = moved, !.previous = None])) /\ UNCHANGED lease
         ELSE Stop(h) /\ UNCHANGED database
      /\ UNCHANGED <<world, held>>

