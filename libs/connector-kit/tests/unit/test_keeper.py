@@ -215,6 +215,24 @@ async def test_a_newer_authorization_wins_over_a_refresh_under_way() -> None:
     assert newest["access_token"] == "access-3"
 
 
+async def test_a_refresh_that_slept_past_its_deadline_does_not_overwrite_the_newer_pair() -> None:
+    """Where a refresh withdraws earlier access tokens, the stored one would be refused."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+
+    async def sleeps() -> None:
+        setting.provider.on_refresh = None
+        setting.clock.advance(timedelta(seconds=5))
+        assert (await setting.keeper().refresh(KEY)).tokens.access_token == "access-3"
+
+    setting.provider.on_refresh = sleeps
+    stored = await keeper.refresh(KEY)
+    assert stored.tokens.access_token == "access-3"
+    [*_, newest] = setting.store.versions[keeper.path(KEY)]
+    assert newest["access_token"] == "access-3"
+
+
 async def test_tokens_show_in_no_text() -> None:
     """A token in a log is a token lost."""
     setting = Setting()

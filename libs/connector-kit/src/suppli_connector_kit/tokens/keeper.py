@@ -228,7 +228,7 @@ class TokenKeeper:
             return await self._unanswered(key, promised, version, intent, error)
         REFRESHES.labels("done").inc()
         renewed = promised.refreshed(tokens, attempt=intent.attempt, at=self._clock.now())
-        return await self._write(key, renewed, version, intent)
+        return await self._write(key, renewed, version, intent, over=promised.tokens)
 
     async def _call(self, tokens: Tokens) -> Tokens:
         application = await self.application()
@@ -266,10 +266,10 @@ class TokenKeeper:
         return await self._spend(key, promised, version, again)
 
     async def _write(
-        self, key: AccountKey, renewed: StoredTokens, version: int, intent: Intent
+        self, key: AccountKey, renewed: StoredTokens, version: int, intent: Intent, *, over: Tokens
     ) -> StoredTokens:
-        """Write the new pair; on a conflict my attempt is stored, or my spent token still is, or
-        somebody else won.
+        """Write the new pair; on a conflict my attempt is stored, or the pair that I spent still is, or
+        somebody else won. (A reusable refresh token stays the same: the access token tells pairs apart.)
         """
         until = time.monotonic() + self._times.write
         backoff = Backoff(base=0.1, cap=2)
@@ -283,7 +283,7 @@ class TokenKeeper:
                     raise AuthError("the account is not authorized") from None
                 if found[0].attempt == intent.attempt:
                     break
-                if fingerprint(found[0].tokens.refresh_token or "") != intent.spent:
+                if found[0].tokens.access_token != over.access_token:
                     return found[0]
                 version = found[1]
             except VaultUnavailable:
