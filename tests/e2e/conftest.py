@@ -30,8 +30,13 @@ FAST = {
     "sync-scheduler": {
         "SUPPLI_SYNC_SCHEDULER_RETRY_BASE_SECONDS": "0.3",
         "SUPPLI_SYNC_SCHEDULER_SILENT_AFTER_SECONDS": "5",
+        "SUPPLI_SYNC_SCHEDULER_DAILY_JITTER_SECONDS": "0",
     },
-    "connector-square": {"SUPPLI_CONNECTOR_SQUARE_LEASE_SECONDS": "5"},
+    "connector-square": {
+        "SUPPLI_CONNECTOR_SQUARE_LEASE_SECONDS": "6",
+        "SUPPLI_CONNECTOR_SQUARE_RENEW_SECONDS": "1",
+        "SUPPLI_CONNECTOR_SQUARE_PUBLISH_SECONDS": "4",
+    },
 }
 
 _numbers = itertools.count(1)

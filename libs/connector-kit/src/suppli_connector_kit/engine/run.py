@@ -167,8 +167,11 @@ class SyncRun:
                 return
             await self._walk_all(walks)
 
-    def _again(self) -> Span | None:
-        """Return the time that this kind of run reads again."""
+    def _again(self) -> Span:
+        """Return the time that this kind of run reads again.
+
+        At least the newest, even where coverage already reaches the horizon: what changed since is beyond it.
+        """
         horizon = self._clock.horizon()
         if self._job.kind is RunKind.SWEEP:
             return horizon - self._connector.manifest.lateness_hours * HOUR_US, horizon
@@ -178,7 +181,7 @@ class SyncRun:
                 to_us(asked.from_at) if asked.from_at is not None else 0,
                 to_us(asked.to_at) if asked.to_at is not None else horizon,
             )
-        return None
+        return horizon - self._limits.overlap // _MICROSECOND, horizon
 
     async def _walk_all(self, walks: Sequence[Walk]) -> None:
         self._walker.progress.total_us += sum(walk.length_us * len(walk.locations) for walk in walks)

@@ -15,7 +15,7 @@ from suppli_service_kit.clock import Clock
 
 from suppli_connector_kit.domain import coverage
 from suppli_connector_kit.domain.coverage import Span, Spans, page_edge
-from suppli_connector_kit.domain.instants import from_us, to_us
+from suppli_connector_kit.domain.instants import MINUTE_US, from_us, to_us
 from suppli_connector_kit.domain.planning import Walk
 from suppli_connector_kit.engine.pages import PageSayer, Published
 from suppli_connector_kit.engine.ports import Books, Report
@@ -23,6 +23,9 @@ from suppli_connector_kit.errors import CursorExpired, ProviderError
 from suppli_connector_kit.metrics import PAGES
 from suppli_connector_kit.protocol import Connector, OrderPage, Session, Window
 
+# Read beyond where coverage may reach: a sale made a moment before somebody asks must show. It is read again
+# later, as only what is older than the safety lag counts as covered.
+_AHEAD_US = MINUTE_US
 _STALLS = 3  # restarts without any progress after which a walk is given up
 
 
@@ -116,7 +119,7 @@ class Walker:
 
     def orders(self, leg: _Leg) -> AsyncIterator[OrderPage[Any]]:
         """Ask the provider for the leg's pages."""
-        window = Window(from_us(leg.start), from_us(leg.end))
+        window = Window(from_us(leg.start), from_us(leg.end + _AHEAD_US))
         return self._connector.orders(self._session, leg.locations, window)
 
     def heard(self, page: OrderPage[Any]) -> int:
