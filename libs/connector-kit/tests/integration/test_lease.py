@@ -106,6 +106,32 @@ async def test_a_crash_between_publish_and_record_publishes_the_same_ids_again(w
     assert max(sale.observed for _, sale in second) >> 24 == 2
 
 
+async def test_an_order_that_goes_back_after_an_unrecorded_publish_is_said_again(world: World) -> None:
+    """Consumers would keep what the dead holder said, as the recorded hash says that nothing changed."""
+    sold_at = world.clock.now() - timedelta(minutes=5)
+    now = to_us(sold_at)
+    world.provider.put(MemoryOrder("O1", "L1", now, net=500, occurred_at=sold_at))
+    await world.connect()
+    await world.sync()
+    world.times = LeaseTimes(lease=0.6, renew=100)
+    world.limits = type(world.limits)(publish_seconds=0.1)
+    world.provider.put(MemoryOrder("O1", "L1", now + 10_000_000, net=900, occurred_at=sold_at))
+    await world.command()
+    await _dies_after_publishing(world)
+
+    world.provider.put(MemoryOrder("O1", "L1", now + 20_000_000, net=500, occurred_at=sold_at))
+    world.times = LeaseTimes()
+    await world.runner()(await world.claim())
+    sales = [sale for _, sale in await world.sales()]
+    newest = max(sales, key=lambda sale: (sale.source_version, sale.observed))
+    assert [sale.totals.total for sale in sales] == [500, 900, 500]
+    assert newest.totals.total == 500
+
+    world.provider.put(MemoryOrder("O1", "L1", now + 30_000_000, net=500, occurred_at=sold_at))
+    await world.sync()
+    assert len(await world.sales()) == 3, "after a run that finished, equal content is unchanged again"
+
+
 async def _dies_after_publishing(world: World) -> None:
     claimed = await world.claim()
     publisher = Freezing(world)

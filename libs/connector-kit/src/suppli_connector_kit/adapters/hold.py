@@ -44,7 +44,8 @@ _FINISH = sa.text("""
 """)
 _UNQUEUE = sa.text("delete from sync_queue where run_id = :run")
 _RELEASE = sa.text("""
-    update leases set expires_at = clock_timestamp() where connection_id = :connection and fence = :fence
+    update leases set expires_at = clock_timestamp(), finished = :finished
+    where connection_id = :connection and fence = :fence
 """)
 _PUT_BACK = sa.text("""
     update sync_queue set held_until = clock_timestamp(),
@@ -194,7 +195,7 @@ class Hold:
             )
             await enqueue(connection, [message, *also])
             await connection.execute(_UNQUEUE, {"run": self.command.run_id})
-            await self._let_go(connection)
+            await self._let_go(connection, finished=state is RunState.SUCCEEDED)
         self._ends = 0.0
 
     async def put_back(self, delay: float) -> None:
@@ -203,9 +204,9 @@ class Hold:
         """
         async with self.fenced() as connection:
             await connection.execute(_PUT_BACK, {"run": self.command.run_id, "delay": delay})
-            await self._let_go(connection)
+            await self._let_go(connection, finished=False)
         self._ends = 0.0
 
-    async def _let_go(self, connection: AsyncConnection) -> None:
-        values = {"connection": self.command.connection_id, "fence": self.fence}
+    async def _let_go(self, connection: AsyncConnection, *, finished: bool) -> None:
+        values = {"connection": self.command.connection_id, "fence": self.fence, "finished": finished}
         await connection.execute(_RELEASE, values)

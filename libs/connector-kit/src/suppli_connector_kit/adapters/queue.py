@@ -53,11 +53,11 @@ _RUN = sa.text("""
 """)
 _CONNECTION = sa.text("select body from connections where connection_id = :connection")
 _LEASE = sa.text("""
-    insert into leases (connection_id, tenant_id, fence, holder, expires_at)
-    values (:connection, :tenant, 1, :holder, clock_timestamp() + make_interval(secs => :lease))
+    insert into leases (connection_id, tenant_id, fence, holder, expires_at, finished)
+    values (:connection, :tenant, 1, :holder, clock_timestamp() + make_interval(secs => :lease), false)
     on conflict (connection_id) do update
-    set fence = leases.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at
-    where leases.expires_at <= clock_timestamp() returning fence
+    set fence = leases.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, finished = false
+    where leases.expires_at <= clock_timestamp() returning new.fence, coalesce(old.finished, true) as finished
 """)
 _STARTED = sa.text("""
     update runs set state = 'running', sequence = sequence + 1, started_at = coalesce(started_at, :at)
@@ -132,21 +132,21 @@ class RunQueue:
         if run.cancel_requested or (settings and settings.state is ConnectionState.DISCONNECTED):
             await self._drop(connection, command, _tally(run.counts))
             return None
-        fence = None
+        lease = None
         if settings is not None and settings.revision >= command.settings_revision:
             values = ids | {"tenant": command.tenant_id, "holder": self._holder, "lease": self._times.lease}
-            fence = (await connection.execute(_LEASE, values)).scalar_one_or_none()
-        if settings is None or fence is None:
+            lease = (await connection.execute(_LEASE, values)).first()
+        if settings is None or lease is None:
             await connection.execute(_LATER, {"run": run_id, "wait": WAIT_SECONDS})
             return None
-        return await self._start(connection, command, settings, fence, before, run)
+        return await self._start(connection, command, settings, lease, before, run)
 
     async def _start(
         self,
         connection: AsyncConnection,
         command: RunSync,
         settings: ConnectionChanged,
-        fence: int,
+        lease: sa.Row[Any],
         before: float,
         run: sa.Row[Any],
     ) -> Claimed:
@@ -170,7 +170,8 @@ class RunQueue:
             run_id=command.run_id,
             attempt=command.attempt,
             kind=command.kind,
-            fence=fence,
+            fence=lease.fence,
+            unfinished=not lease.finished,
             republish=command.republish,
             coverage=_covered(covered),
             waiting={row[0]: row[1] for row in waiting},
@@ -179,7 +180,7 @@ class RunQueue:
         hold = Hold(
             self._database,
             command,
-            fence=fence,
+            fence=lease.fence,
             claimed_at=before,
             started_at=started.started_at,
             times=self._times,

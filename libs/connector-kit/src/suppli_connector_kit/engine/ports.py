@@ -102,6 +102,7 @@ class Job:
 
     Attributes:
         connection: as the gateway last said it.
+        unfinished: the last holder may have published what it did not record.
         coverage: what is imported, by location.
         waiting: set-aside orders with the revision of the reading that failed on them.
         tally: what this attempt did before it was taken over.
@@ -112,6 +113,7 @@ class Job:
     attempt: int
     kind: RunKind
     fence: int
+    unfinished: bool = False
     republish: Republish | None = None
     coverage: Mapping[str, Spans] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)

@@ -84,6 +84,7 @@ class SyncRun:
             locations=self._locations,
             start=job.connection.start_date or date.max,
             say_again=job.kind is RunKind.REPUBLISH,
+            trust_hashes=not job.unfinished,
         )
         self._sayer = PageSayer(
             job,

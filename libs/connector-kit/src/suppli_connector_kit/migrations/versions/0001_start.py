@@ -25,7 +25,8 @@ TENANT_TABLES = {
         tenant_id uuid not null,
         fence bigint not null,
         holder text not null,
-        expires_at timestamptz not null
+        expires_at timestamptz not null,
+        finished boolean not null default true
     """,
     "runs": """
         run_id uuid primary key,
