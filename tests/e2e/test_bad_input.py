@@ -110,7 +110,8 @@ def test_a_poisoned_kafka_message_goes_to_the_dead_letters_and_the_sale_beside_i
     )
     assert world.sync(connection)["state"] == "succeeded"
     reaches(world, connection, {"latte": ("3", 1350), "muffin": ("1", 300)})
-    wait_for(lambda: world.system.dead_letters() == before + 3 or None, "three dead letters")
+    wait_for(lambda: world.system.dead_letters() >= before + 3 or None, "three dead letters")
+    assert world.system.dead_letters() == before + 3
 
 
 def test_an_order_that_breaks_the_schema_is_set_aside_and_the_rest_goes_on(

@@ -1,4 +1,4 @@
-"""A consumer's stock would drift if a sale's later fate, or a decision on an item, did not arrive as deltas."""
+"""Stock would drift if a sale's later fate, or a decision on an item, did not arrive as deltas."""
 
 from __future__ import annotations
 

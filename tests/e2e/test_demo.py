@@ -56,7 +56,7 @@ def test_the_readmes_ten_line_consumer_prints_product_sales(world_with_sales: Wo
     script.write_text(snippet())
     assert len([line for line in snippet().splitlines() if line.strip()]) <= 14
     servers = world_with_sales.system.runtime.kafka.bootstrap_servers
-    consumer = subprocess.Popen([sys.executable, script, servers], stdout=subprocess.PIPE, text=True)
+    consumer = subprocess.Popen([sys.executable, "-u", script, servers], stdout=subprocess.PIPE, text=True)
     try:
         assert consumer.stdout is not None
         day, location, product, quantity, net = consumer.stdout.readline().split()
