@@ -49,6 +49,7 @@ check: $(VENV)/.development ## format, lint, types, import rules, generated file
 	@$(BIN)/mypy $(foreach package,$(PACKAGES),$(package)src) tools
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python -m suppli_gateway openapi --check
 
 format: $(VENV)/.development ## rewrite the code in the one format
 	@$(BIN)/ruff format $(SOURCES)
@@ -56,6 +57,7 @@ format: $(VENV)/.development ## rewrite the code in the one format
 
 generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, Kafka topics and ACLs
 	@$(BIN)/python tools/generate.py
+	@$(BIN)/python -m suppli_gateway openapi
 
 bench: $(VENV)/.development ## measure, next to bare-bones baselines
 	@$(BIN)/python -m benchmarks $(ARGS)
