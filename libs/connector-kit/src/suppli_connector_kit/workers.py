@@ -14,6 +14,7 @@ from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.kafka.producer import PublishFailed
 from suppli_service_kit.logs import get_logger
+from suppli_service_kit.redaction import redact_text
 from suppli_service_kit.tracing import span
 from suppli_service_kit.vault import VaultError
 from suppli_service_kit.waiting import Backoff, full_jitter, wait_or_stop
@@ -136,7 +137,7 @@ class Runner:
             state = RunState.FAILED
             error = RunError(
                 error_class=failure.error_class,
-                message=failure.message,
+                message=redact_text(failure.message),
                 retry_after_s=failure.retry_after_s,
             )
             also = self._asks_for_person(claimed, failure)
@@ -162,7 +163,7 @@ class Runner:
             tenant_id=command.tenant_id,
             connection_id=command.connection_id,
             provider=command.provider,
-            reason=failure.message,
+            reason=redact_text(failure.message),
             at=self._clock.now(),
             works_until=None,
             cause=f"{command.run_id}:{command.attempt}",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,6 +16,14 @@ from suppli_service_kit import tracing
 
 GRACE_SECONDS = 4  # how long open requests may finish when the process stops
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
+# The framework's own spans carry the query of every request, and a provider's redirect brings its code there.
+OWN_TRACES_ONLY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+}
+"""`FastAPI(telemetry=...)` of every app that we serve: `TraceRequests` records the requests."""
 
 
 class TraceRequests:

@@ -15,7 +15,7 @@ from suppli_service_kit import metrics
 from suppli_service_kit.clock import Clock, clock_from
 from suppli_service_kit.database import Database, open_database
 from suppli_service_kit.health import Health
-from suppli_service_kit.http_server import HttpServer
+from suppli_service_kit.http_server import OWN_TRACES_ONLY, HttpServer
 from suppli_service_kit.kafka.consumer import Consumers
 from suppli_service_kit.kafka.dead_letters import ReplayReport, replay
 from suppli_service_kit.kafka.producer import Producer
@@ -69,7 +69,9 @@ class Service:
         self.consumers = Consumers(
             settings.kafka, service=name, instance_id=settings.instance_id, producer=self.producer
         )
-        self.internal_app = FastAPI(title=f"suppli {name} (internal)", docs_url=None, redoc_url=None)
+        self.internal_app = FastAPI(
+            title=f"suppli {name} (internal)", docs_url=None, redoc_url=None, telemetry=OWN_TRACES_ONLY
+        )
         install_problems(self.internal_app)
         self.internal_app.include_router(self.health.router())
         self.public_app: FastAPI | None = None

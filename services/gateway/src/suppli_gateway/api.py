@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from suppli_service_kit.http_server import OWN_TRACES_ONLY
 from suppli_service_kit.settings import Environment
 
 from suppli_gateway.connections.endpoints import router as connections
@@ -44,6 +45,7 @@ def create_api(gateway: Gateway | None) -> FastAPI:
         docs_url=None if production else "/v1/docs",
         redoc_url=None,
         separate_input_output_schemas=False,
+        telemetry=OWN_TRACES_ONLY,
     )
     for router in (connections, oauth, runs, items, products, locations, events):
         app.include_router(router)
