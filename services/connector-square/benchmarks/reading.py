@@ -11,8 +11,8 @@ import statistics
 import time
 
 from suppli_connector_kit.protocol import LocationContext, Zone
+from suppli_connector_square.domain.models import READER
 from suppli_connector_square.domain.normalise import normalise
-from suppli_connector_square.domain.reading import read_page
 from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec, SandboxProcess
 
 ORDERS, ROUNDS = 1000, 40
@@ -34,7 +34,7 @@ def main() -> None:
     decoded, whole = [], []
     for _ in range(ROUNDS):
         start = time.process_time()
-        refs, _ = read_page(body, 0)
+        refs, _ = READER.read(body)
         between = time.process_time()
         for ref in refs:
             if ref.raw is not None:

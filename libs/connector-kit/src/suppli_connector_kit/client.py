@@ -13,16 +13,12 @@ from typing import Any, TypeVar
 import httpx
 from suppli_service_kit.http_client import HttpClient, RateLimiter, RetryPolicy
 
-from suppli_connector_kit.errors import AuthError, NetworkError, ProviderError, ProviderUnavailable
+from suppli_connector_kit.errors import NetworkError, ProviderError, ProviderUnavailable, TokenExpired
 from suppli_connector_kit.protocol import Session
 
 T = TypeVar("T")
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _ACCOUNTS = 1000  # limiters kept; one that is forgotten starts with a full bucket
-
-
-class TokenExpired(AuthError):
-    """The access token is past its end; another may be had without a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ class ProviderError(Exception):
     """Root of what a connector raises. `error_class` decides whether and when a run is tried again.
 
     Attributes:
+        advice: who has to do what, where anybody has.
         message: one sentence for a person, without secrets and without the provider's payload.
         retry_after_s: how long the provider asked us to wait.
     """
 
     error_class: ErrorClass = ErrorClass.INTERNAL
+    advice: str = ""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -25,9 +27,8 @@ class NetworkError(ProviderError):
     """The provider was not reached, or its answer broke off.
 
     Attributes:
-        may_have_arrived: False where the request certainly never reached the provider (no connection
-        was made):
-            a single-use refresh token is then not counted as presented.
+        may_have_arrived: False where the request certainly never reached the provider (no connection was
+            made): a single-use refresh token is then not counted as presented.
     """
 
     error_class = ErrorClass.NETWORK
@@ -55,10 +56,27 @@ class AuthError(ProviderError):
     """The provider no longer accepts us: a person must authorize again."""
 
     error_class = ErrorClass.AUTH
+    advice = "the account must be authorized again"
 
 
 class MissingScope(AuthError):
     """The account's owner did not grant, or took back, a permission that is needed."""
+
+    advice = "a permission is missing, the account must be authorized again"
+
+
+class TokenExpired(AuthError):
+    """The access token is past its end; another may be had without a person."""
+
+
+class TokenRevoked(AuthError):
+    """Our access to the account was withdrawn."""
+
+
+class CredentialsRefused(ProviderError):
+    """The provider does not accept our own credentials: an operator must act, no account's owner can."""
+
+    advice = "our own credentials there are not accepted; an operator must set them right"
 
 
 class CodeRefused(ProviderError):
@@ -77,6 +95,10 @@ class ProviderRefused(ProviderError):
     """The provider says that our request is wrong (4xx): trying again would not help."""
 
     error_class = ErrorClass.BAD_DATA
+
+
+class Gone(ProviderRefused):
+    """What was asked for is not there."""
 
 
 class OrderNotUnderstood(Exception):

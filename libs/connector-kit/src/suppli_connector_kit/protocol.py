@@ -157,19 +157,32 @@ class CatalogItem:
 
 @dataclass(frozen=True, slots=True)
 class CatalogPage:
-    """Items that changed since a token; `next_token` is kept once the last page is recorded."""
+    """Items of the catalog; those that did not change may be among them.
+
+    Attributes:
+        next_token: kept once the last page is recorded.
+        complete: said by the last page: the walk showed all there is, so what it did not show is gone.
+    """
 
     items: Sequence[CatalogItem]
     last: bool
     next_token: str | None = None
+    complete: bool = False
 
 
 class Connector(Protocol[RawOrder]):
-    """A provider. Methods raise the errors of `suppli_connector_kit.errors`, and nothing else on purpose."""
+    """A provider. Methods raise the errors of `suppli_connector_kit.errors`, and nothing else on purpose.
+
+    Attributes:
+        normaliser_revision: grows with every change of what `normalise` makes of an order.
+        locations_per_call: most locations that `orders` is asked for at once.
+        ids_per_call: most orders that `orders_by_id` is asked for at once.
+    """
 
     manifest: Manifest
     normaliser_revision: int
     locations_per_call: int
+    ids_per_call: int
 
     async def authorize_url(self, application: Application, request: AuthorizeRequest) -> str:
         """Return the provider's consent page for our least scopes."""
@@ -210,11 +223,11 @@ class Connector(Protocol[RawOrder]):
         ...
 
     async def orders_by_id(self, session: Session, order_ids: Sequence[str]) -> OrderPage[RawOrder]:
-        """Return those orders that (still) exist, in one page."""
+        """Return those of at most `ids_per_call` orders that (still) exist, in one page."""
         ...
 
     def catalog(self, session: Session, token: str | None) -> AsyncIterator[CatalogPage]:
-        """Walk the catalog's changes since `token`; None = all of it."""
+        """Walk the catalog's changes since `token`, or all of it where there are any; None = all of it."""
         ...
 
     def normalise(self, raw: RawOrder, location: LocationContext) -> Sale:

@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 from suppli_contracts.internal import Manifest
+from suppli_service_kit.retry import RetryPolicy
 from suppli_service_kit.settings import Environment, MissingSetting, ServiceSettings
 
 from suppli_connector_kit.adapters.hold import LeaseTimes
+from suppli_connector_kit.client import Budget
 from suppli_connector_kit.engine.ports import Limits
 
 
@@ -42,6 +44,20 @@ class ConnectorSettings(ServiceSettings):
     bulk_backlog: int = Field(
         5_000, ge=0, description="A backfill waits while readers are further behind than so many records."
     )
+    requests_per_second: float = Field(10, gt=0, description="Calls a second for one account.")
+    request_burst: float = Field(20, ge=1, description="Calls for one account at once, after a pause.")
+    attempts: int = Field(4, ge=1, le=10, description="Attempts of one call, the first included.")
+    retry_base_seconds: float = Field(
+        0.5, gt=0, description="Longest wait before the second attempt (s); doubles."
+    )
+    retry_cap_seconds: float = Field(
+        30, gt=0, description="Longest wait between attempts of one call (s), also where more is asked for."
+    )
+
+    def budget(self) -> Budget:
+        """Return how fast and how often the provider is asked."""
+        retries = RetryPolicy(self.attempts, self.retry_base_seconds, self.retry_cap_seconds)
+        return Budget(self.requests_per_second, self.request_burst, retries)
 
     def limits(self) -> Limits:
         """Return the engine's settings."""

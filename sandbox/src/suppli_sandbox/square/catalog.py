@@ -9,6 +9,11 @@ Json = dict[str, Any]
 
 # Where an object type keeps its nested objects: (data key, list key).
 _NESTED = {"ITEM": ("item_data", "variations"), "MODIFIER_LIST": ("modifier_list_data", "modifiers")}
+# Where a nested object names the object that it belongs to: (data key, id key).
+_HOME = {
+    "ITEM_VARIATION": ("item_variation_data", "item_id"),
+    "MODIFIER": ("modifier_data", "modifier_list_id"),
+}
 
 
 def nested_of(obj: Json) -> list[Json]:
@@ -34,8 +39,12 @@ class CatalogBook:
     def put(self, obj: Json, now_us: int) -> Json:
         """Add or replace an object; it and what it embeds get version and `updated_at` of now.
 
-        What an earlier state embedded and this one does not is deleted. Raises KeyError without type or id.
+        What an earlier state embedded and this one does not is deleted. A variation or modifier goes to the
+        object that it names, whose own `updated_at` stays. Raises KeyError without type or id.
         """
+        home = self._home(obj)
+        if home is not None:
+            return self._put_nested(home, obj, now_us)
         earlier = self._top.get(obj["id"])
         kept = {child["id"] for child in nested_of(obj)}
         for child in nested_of(earlier) if earlier else []:
@@ -87,6 +96,19 @@ class CatalogBook:
             and (after_us is None or parse_us(obj["updated_at"]) > after_us)
         ]
         return sorted(kept, key=lambda obj: str(obj["id"]))
+
+    def _home(self, obj: Json) -> Json | None:
+        data_key, id_key = _HOME.get(obj["type"], ("", ""))
+        return self._top.get(obj.get(data_key, {}).get(id_key, ""))
+
+    def _put_nested(self, parent: Json, obj: Json, now_us: int) -> Json:
+        data_key, list_key = _NESTED[parent["type"]]
+        child = _stamped(obj, now_us)
+        rest = [other for other in nested_of(parent) if other["id"] != child["id"]]
+        parent[data_key] = {**parent[data_key], list_key: [*rest, child]}
+        self._parent[child["id"]] = parent["id"]
+        self._top.pop(child["id"], None)
+        return child
 
     def _delete_nested(self, parent: Json, object_id: str, now_us: int) -> bool:
         data_key, list_key = _NESTED[parent["type"]]

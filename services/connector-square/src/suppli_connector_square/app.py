@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from suppli_connector_kit.client import Budget
 from suppli_connector_kit.service import connector_service
-from suppli_service_kit.retry import RetryPolicy
 from suppli_service_kit.service import Service
 
-from suppli_connector_square.adapters.client import square_client
+from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_connector_square.settings import Settings
 
@@ -22,9 +20,7 @@ def create_app(settings: Settings | None = None) -> Service:
         MissingSetting: a setting is missing, or refused in production.
     """
     settings = settings or Settings()
-    retries = RetryPolicy(settings.attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
-    budget = Budget(settings.requests_per_second, settings.request_burst, retries)
-    client = square_client(settings.base_url, version=settings.square_version, budget=budget)
+    client = square_client(settings.base_url, version=settings.square_version, budget=settings.budget())
     service = connector_service(SquareConnector(client, page_size=settings.page_size), settings)
     service.on_close(client.close)
     return service

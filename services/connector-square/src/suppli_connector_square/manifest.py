@@ -7,8 +7,6 @@ from suppli_contracts.internal import Manifest, Scope
 SQUARE_VERSION = "2025-08-20"
 """The API version that every call names; later ones only add fields to what is read here."""
 
-LOCATIONS_PER_CALL = 10
-IDS_PER_CALL = 100
 PAGE_SIZE = 1000
 
 MANIFEST = Manifest(

@@ -9,7 +9,7 @@ import pytest
 from suppli_connector_kit.client import Budget
 from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.adapters.client import square_client
+from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_sandbox.client import ApplicationSpec, LocationSpec, MerchantSpec, SandboxControl, SandboxProcess
 from suppli_service_kit.http_client import RetryPolicy

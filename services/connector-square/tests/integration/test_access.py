@@ -18,7 +18,7 @@ from suppli_connector_kit.errors import (
     RateLimited,
 )
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.adapters.client import square_client
+from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_contracts.internal import AuthorizeRequest
 from suppli_sandbox.client import FaultSpec, SandboxControl, TokenSpec

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pytest
+from suppli_connector_kit.engine.catalog import sync_catalog
+from suppli_connector_kit.engine.ports import Books, ItemEntry, KnownItem, Report, Tally
 from suppli_connector_kit.protocol import CatalogItem
 from suppli_connector_square.connector import SquareConnector
 from suppli_contracts.events.catalog import ItemKind
@@ -68,22 +71,43 @@ def shop(control: SandboxControl) -> SandboxControl:
     return control
 
 
-async def walk(
-    connector: SquareConnector, session: HeldSession, token: str | None
-) -> tuple[dict[str, CatalogItem], str]:
-    found: dict[str, CatalogItem] = {}
-    pages = [page async for page in connector.catalog(session, token)]
-    assert [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
-    for page in pages:
-        found |= {entry.external_id: entry for entry in page.items}
-    assert pages[-1].next_token is not None
-    return found, pages[-1].next_token
+class Shelf:
+    """What the kit keeps of a catalog, in memory; `said` is what consumers hear of a sync."""
+
+    def __init__(self, connector: SquareConnector, session: HeldSession) -> None:
+        self.connector, self.session = connector, session
+        self.known: dict[str, KnownItem] = {}
+        self.token: str | None = None
+        self.said: dict[str, CatalogItem] = {}
+
+    async def catalog_token(self) -> str | None:
+        return self.token
+
+    async def known_items(self, external_ids: Sequence[str] | None) -> Mapping[str, KnownItem]:
+        if external_ids is None:
+            return {key: kept for key, kept in self.known.items() if not kept.item.deleted}
+        return {key: self.known[key] for key in external_ids if key in self.known}
+
+    async def record_items(self, entries: Sequence[ItemEntry], token: str | None, report: Report) -> None:
+        for entry in entries:
+            self.known[entry.item.external_id] = KnownItem(entry.item, entry.content_hash, entry.revision)
+            self.said[entry.item.external_id] = entry.item
+        self.token = token or self.token
+
+    async def sync(self) -> dict[str, CatalogItem]:
+        self.said = {}
+        await sync_catalog(self.connector, self.session, cast(Books, self), Report(Tally()))
+        return self.said
 
 
-async def test_whole_catalog(shop: SandboxControl, connector: SquareConnector, session: HeldSession) -> None:
+@pytest.fixture
+def shelf(connector: SquareConnector, session: HeldSession) -> Shelf:
+    return Shelf(connector, session)
+
+
+async def test_whole_catalog(shop: SandboxControl, shelf: Shelf) -> None:
     """Without SKUs, barcodes, units and categories nobody could map items."""
-    found, _ = await walk(connector, session, None)
-    assert found == {
+    assert await shelf.sync() == {
         "V1": CatalogItem(
             "V1",
             ItemKind.ITEM,
@@ -102,76 +126,61 @@ async def test_whole_catalog(shop: SandboxControl, connector: SquareConnector, s
     }
 
 
-async def test_nothing_changed_costs_three_calls(
-    shop: SandboxControl, connector: SquareConnector, session: HeldSession
-) -> None:
+async def test_nothing_changed_costs_one_call(shop: SandboxControl, shelf: Shelf) -> None:
     """A shop that syncs every few minutes must not read its whole catalog each time."""
-    _, token = await walk(connector, session, None)
+    await shelf.sync()
     shop.clear_calls()
-    found, _ = await walk(connector, session, token)
-    assert found == {}
-    assert sum(call["count"] for call in shop.calls(MERCHANT)) == 3
+    assert await shelf.sync() == {}
+    assert sum(call["count"] for call in shop.calls(MERCHANT)) == 1
 
 
-async def test_changed_item_alone(
-    shop: SandboxControl, connector: SquareConnector, session: HeldSession
-) -> None:
-    """A new price tag or SKU must arrive, with the category's name joined."""
-    _, token = await walk(connector, session, None)
+async def test_changed_item_alone(shop: SandboxControl, shelf: Shelf) -> None:
+    """A new price tag or SKU must arrive, with the category's name joined, and nothing else be said."""
+    await shelf.sync()
     shop.advance_clock(5)
     shop.put_catalog(MERCHANT, [item("I9", "Mocha", variation("V9", "Only", "I9"), category_id="C1")])
-    found, _ = await walk(connector, session, token)
-    assert set(found) == {"V9"}
-    assert found["V9"].category == "Drinks"
+    said = await shelf.sync()
+    assert set(said) == {"V9"}
+    assert said["V9"].category == "Drinks"
+    assert await shelf.sync() == {}
 
 
-async def test_variation_that_changed_alone_brings_its_item(
-    shop: SandboxControl, connector: SquareConnector, session: HeldSession
-) -> None:
+async def test_variation_that_changed_alone_is_said(shop: SandboxControl, shelf: Shelf) -> None:
     """A variation may change without its item: its name and category come from there."""
-    _, token = await walk(connector, session, None)
+    await shelf.sync()
     shop.advance_clock(5)
-    shop.put_catalog(MERCHANT, [variation("V8", "Tiny", "I1")])
-    found, _ = await walk(connector, session, token)
-    assert set(found) == {"V1", "V2"}
-    assert found["V1"].category == "Drinks"
+    shop.put_catalog(MERCHANT, [variation("V1", "Tiny", "I1", sku="NEW")])
+    said = await shelf.sync()
+    assert {key: (each.sku, each.name, each.category) for key, each in said.items()} == {
+        "V1": ("NEW", "Latte", "Drinks")
+    }
 
 
-async def test_renamed_category_says_its_items_again(
-    shop: SandboxControl, connector: SquareConnector, session: HeldSession
-) -> None:
+async def test_renamed_category_says_its_items_again(shop: SandboxControl, shelf: Shelf) -> None:
     """Ignoring a category goes by its name: items would keep the old one for ever."""
-    _, token = await walk(connector, session, None)
+    await shelf.sync()
     shop.advance_clock(5)
     shop.put_catalog(MERCHANT, [category("Hot drinks")])
-    found, _ = await walk(connector, session, token)
-    assert {key: found[key].category for key in ("V1", "V2", "V3")} == {
-        "V1": "Hot drinks",
-        "V2": "Hot drinks",
-        "V3": None,
-    }
+    said = await shelf.sync()
+    assert {key: each.category for key, each in said.items()} == {"V1": "Hot drinks", "V2": "Hot drinks"}
 
 
 @pytest.mark.parametrize(
     ("gone", "expected"), [("I1", {"V1", "V2"}), ("V2", {"V2"}), ("ML1", {"M1"}), ("M1", {"M1"})]
 )
-async def test_deletions_arrive(
-    shop: SandboxControl, connector: SquareConnector, session: HeldSession, gone: str, expected: set[str]
-) -> None:
-    """An item that is gone must not be offered for mapping for ever."""
-    _, token = await walk(connector, session, None)
+async def test_deletions_arrive(shop: SandboxControl, shelf: Shelf, gone: str, expected: set[str]) -> None:
+    """An item that is gone must not be offered for mapping for ever; its lines still want its name."""
+    before = await shelf.sync()
     shop.advance_clock(5)
     shop.delete_catalog_object(MERCHANT, gone)
-    found, _ = await walk(connector, session, token)
-    assert {key for key, entry in found.items() if entry.deleted} == expected
+    said = await shelf.sync()
+    assert {key: each.deleted for key, each in said.items()} == dict.fromkeys(expected, True)
+    assert {each.name for each in said.values()} == {before[key].name for key in expected}
 
 
-async def test_large_catalog_is_paged(
-    control: SandboxControl, connector: SquareConnector, session: HeldSession
-) -> None:
+async def test_large_catalog_is_paged(control: SandboxControl, shelf: Shelf) -> None:
     """A shop with more than 1,000 items must not lose those behind."""
     control.put_catalog(
         MERCHANT, [item(f"I{n}", "Thing", variation(f"V{n}", "One", f"I{n}")) for n in range(1001)]
     )
-    found, _ = await walk(connector, session, None)
-    assert len(found) == 1001
+    assert len(await shelf.sync()) == 1001

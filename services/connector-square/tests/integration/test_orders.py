@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suppli_connector_kit.domain.instants import to_us
+from suppli_connector_kit.domain.instants import instant, to_us
 from suppli_connector_kit.domain.sale import assured
 from suppli_connector_kit.errors import CursorExpired, ProviderRefused
 from suppli_connector_kit.protocol import LocationContext, OrderPage, Sale, Window, Zone
 from suppli_connector_square.connector import SquareConnector
 from suppli_connector_square.domain.models import Order
-from suppli_connector_square.domain.reading import instant
 from suppli_contracts.events.sales import AdjustmentKind, Disposition
 from suppli_sandbox.client import (
     FaultSpec,
@@ -167,8 +166,8 @@ async def test_by_id_leaves_out_what_is_gone(
     control: SandboxControl, connector: SquareConnector, session: HeldSession
 ) -> None:
     """Orders that were set aside are read again so; one that was deleted must not fail the others."""
-    control.put_orders(MERCHANT, [simple(number) for number in range(250)])
-    asked = [f"O{number:05d}" for number in range(250)]
+    control.put_orders(MERCHANT, [simple(number) for number in range(connector.ids_per_call)])
+    asked = [f"O{number:05d}" for number in range(connector.ids_per_call - 1)]
     page = await connector.orders_by_id(session, [*asked, "NOPE"])
     assert sorted(ids([page])) == asked
     assert page.last

@@ -11,8 +11,8 @@ import pytest
 from suppli_connector_kit.domain.sale import assured
 from suppli_connector_kit.errors import OrderNotUnderstood
 from suppli_connector_kit.protocol import LocationContext, Sale, Zone
+from suppli_connector_square.domain.models import READER
 from suppli_connector_square.domain.normalise import normalise
-from suppli_connector_square.domain.reading import read_page
 from suppli_contracts.events.sales import AdjustmentKind, Disposition, LineKind, OrderState, Restock
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -64,7 +64,7 @@ def order(
 
 def read(content: dict[str, Any], context: LocationContext = CONTEXT) -> Sale:
     """Understand an order through bytes, as a page does, and as the kit completes it."""
-    (ref,), _ = read_page(json.dumps({"orders": [content]}).encode(), 0)
+    (ref,), _ = READER.read(json.dumps({"orders": [content]}).encode())
     assert ref.raw is not None, (ref.problem, ref.problem_path)
     return assured(normalise(ref.raw, context), context, NOW_US)
 
@@ -332,14 +332,14 @@ def test_what_is_beyond_us_says_where(content: dict[str, Any], path: str) -> Non
 def test_text_that_is_none_costs_nothing(damage: bytes) -> None:
     """Half an emoji in a name must neither block a shop's import for good nor cost the sale."""
     bad, good = (json.dumps(order(line(name="NAME"), id=key)).encode() for key in ("BAD", "GOOD"))
-    refs, _ = read_page(b'{"orders":[' + bad.replace(b"NAME", damage) + b"," + good + b"]}", 0)
+    refs, _ = READER.read(b'{"orders":[' + bad.replace(b"NAME", damage) + b"," + good + b"]}")
     assert [(ref.order_id, ref.raw is None) for ref in refs] == [("BAD", False), ("GOOD", False)]
 
 
 def test_broken_shape_is_kept_by_id() -> None:
     """An order that Square sends in a shape we do not know is set aside, the page goes on."""
     bodies = [order(line()), {"id": "X", "location_id": "LOC1", "updated_at": 7}, {"location_id": "LOC1"}, 5]
-    refs, cursor = read_page(json.dumps({"orders": bodies, "cursor": "c"}).encode(), 9)
+    refs, cursor = READER.read(json.dumps({"orders": bodies, "cursor": "c"}).encode(), 9)
     assert cursor == "c"
     assert [(ref.order_id[:10], ref.raw is None) for ref in refs] == [
         ("O1", False),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from suppli_connector_kit.domain.sale import assured
 from suppli_connector_kit.protocol import LocationContext, Sale, Zone
+from suppli_connector_square.domain.models import READER
 from suppli_connector_square.domain.normalise import normalise
-from suppli_connector_square.domain.reading import read_page
 
 CONTEXT = LocationContext("LOC1", "USD", (Zone("America/New_York", "04:00"),))
 CANARY = "jane.roe@example.com"
@@ -94,7 +94,7 @@ def order(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def read(content: dict[str, Any]) -> Sale:
-    (ref,), _ = read_page(json.dumps({"orders": [content]}).encode(), 0)
+    (ref,), _ = READER.read(json.dumps({"orders": [content]}).encode())
     assert ref.raw is not None, (ref.problem, ref.problem_path)
     sale = normalise(ref.raw, CONTEXT)
     assert all(each.name is None for one in sale.lines for each in one.modifiers if each.external_id is None)
@@ -131,7 +131,7 @@ def test_any_damage_is_contained(content: dict[str, Any], data: st.DataObject) -
     """One field of the wrong type sets one order aside, and its value is not repeated anywhere."""
     field = data.draw(st.sampled_from(sorted(content)))
     damaged = {**content, field: {"jane": ["jane.roe@example.com"]}}
-    refs, _ = read_page(json.dumps({"orders": [damaged, content]}).encode(), 0)
+    refs, _ = READER.read(json.dumps({"orders": [damaged, content]}).encode())
     assert len(refs) == 2
     assert refs[1].raw is not None
     assert "jane" not in f"{refs[0].problem} {refs[0].problem_path}"

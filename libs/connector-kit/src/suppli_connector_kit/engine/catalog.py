@@ -15,19 +15,17 @@ from suppli_connector_kit.protocol import CatalogItem, Connector, Session
 async def sync_catalog(connector: Connector[Any], session: Session, books: Books, report: Report) -> None:
     """Read what changed in the catalog since the last time, and say it.
 
-    From the beginning, what was known and is not there any more is said to be deleted. The token is kept with
-    the last page: a crash before it reads the same changes again.
+    After a complete walk, what was known and is not there any more is said to be deleted. The token is kept
+    with the last page: a crash before it reads the same changes again.
     """
     token = await books.catalog_token()
-    complete = token is None
     seen: set[str] = set()
     async for page in connector.catalog(session, token):
         known = await books.known_items([item.external_id for item in page.items])
         changed = changes(page.items, known)
-        if complete:
-            seen.update(item.external_id for item in page.items)
-            if page.last:
-                changed += deletions(await books.known_items(None), seen)
+        seen.update(item.external_id for item in page.items)
+        if page.last and page.complete:
+            changed += deletions(await books.known_items(None), seen)
         if changed or page.last:
             report.tally.items_published += len(changed)
             await books.record_items(changed, page.next_token if page.last else None, report)

@@ -23,7 +23,6 @@ from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEnt
 from suppli_connector_kit.engine.walk import ProviderClock, Walker
 from suppli_connector_kit.protocol import Connector, LocationContext, Session, Zone
 
-_BY_ID = 100  # orders asked for by id in one call
 _ROUNDS = 3  # a long run looks again whether time has passed meanwhile; the rest is the next run's
 _LATER_US = 60 * SECOND_US
 _MICROSECOND = timedelta(microseconds=1)
@@ -137,8 +136,9 @@ class SyncRun:
 
     async def _by_id(self, order_ids: Sequence[str]) -> None:
         """Read single orders again; one that is gone at the provider waits no longer."""
-        for at in range(0, len(order_ids), _BY_ID):
-            asked = order_ids[at : at + _BY_ID]
+        most = self._connector.ids_per_call
+        for at in range(0, len(order_ids), most):
+            asked = order_ids[at : at + most]
             page = await self._connector.orders_by_id(self._session, asked)
             said = await self._sayer.say(page.orders)
             entry = said.entry(self._waiting)

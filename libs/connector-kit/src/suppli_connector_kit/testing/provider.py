@@ -79,6 +79,7 @@ class MemoryProvider:
         )
         self.normaliser_revision = 1
         self.locations_per_call = 10
+        self.ids_per_call = 100
         self.orders_by_key: dict[str, MemoryOrder] = {}
         self.items: list[CatalogItem] = []
         self.calls: list[str] = []
@@ -192,7 +193,8 @@ class MemoryProvider:
         """Return the whole catalog, in one page."""
         self.calls.append(f"catalog {token}")
         await self._authorized(session)
-        yield CatalogPage(self.items if token is None else (), last=True, next_token="seen")  # noqa: S106 - a place in the catalog, no secret
+        whole = token is None
+        yield CatalogPage(self.items if whole else (), last=True, next_token="seen", complete=whole)  # noqa: S106 - a place, no secret
 
     def normalise(self, raw: MemoryOrder, location: LocationContext) -> Sale:
         """Read an order."""

@@ -5,21 +5,19 @@ Source: Square's OpenAPI specification, CatalogObject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import msgspec
+from suppli_connector_kit.domain.units import EACH
 from suppli_connector_kit.protocol import CatalogItem
 from suppli_contracts.events.catalog import ItemKind
 
-from suppli_connector_square.domain.models import MeasurementUnit
-from suppli_connector_square.domain.units import EACH, unit_name
+from suppli_connector_square.domain.models import MeasurementUnit, unit_name
 
-
-class Named(msgspec.Struct, kw_only=True):
-    """What a category or a modifier list has to say."""
-
-    name: str | None = None
+REFERENCES = ("CATEGORY", "MEASUREMENT_UNIT")
+SELLING = ("ITEM", "MODIFIER_LIST")
+NESTED = ("ITEM_VARIATION", "MODIFIER")
+"""Come within SELLING; asked for by name they tell that one of them changed."""
 
 
 class CategoryRef(msgspec.Struct):
@@ -29,141 +27,100 @@ class CategoryRef(msgspec.Struct):
     ordinal: int | None = None
 
 
-class VariationData(Named):
-    """A variation: what is sold."""
+class ObjectData(msgspec.Struct):
+    """What the object's type has of these; `category_id` is the older way to say an item's category."""
 
-    item_id: str | None = None
-    sku: str | None = None
-    upc: str | None = None
-    measurement_unit_id: str | None = None
-
-
-class ModifierData(Named):
-    """A modifier of a list."""
-
-    modifier_list_id: str | None = None
-
-
-class ItemData(Named):
-    """An item with its variations; `category_id` is the older way to say the category."""
-
+    name: str | None = None
     variations: list[CatalogObject] | None = None
+    modifiers: list[CatalogObject] | None = None
     reporting_category: CategoryRef | None = None
     categories: list[CategoryRef] | None = None
     category_id: str | None = None
-
-
-class ModifierListData(Named):
-    """A modifier list with its modifiers."""
-
-    modifiers: list[CatalogObject] | None = None
-
-
-class UnitData(msgspec.Struct):
-    """A measurement unit."""
-
+    sku: str | None = None
+    upc: str | None = None
+    measurement_unit_id: str | None = None
     measurement_unit: MeasurementUnit | None = None
+
+
+_NOTHING = ObjectData()
 
 
 class CatalogObject(msgspec.Struct):
     """An object of the catalog; the data of its type is set."""
 
     id: str
-    type: str
-    is_deleted: bool = False
-    item_data: ItemData | None = None
-    item_variation_data: VariationData | None = None
-    modifier_list_data: ModifierListData | None = None
-    modifier_data: ModifierData | None = None
-    category_data: Named | None = None
-    measurement_unit_data: UnitData | None = None
+    item_data: ObjectData | None = None
+    item_variation_data: ObjectData | None = None
+    modifier_list_data: ObjectData | None = None
+    modifier_data: ObjectData | None = None
+    category_data: ObjectData | None = None
+    measurement_unit_data: ObjectData | None = None
 
 
 class CatalogAnswer(msgspec.Struct):
-    """A page of SearchCatalogObjects, or an answer of BatchRetrieveCatalogObjects."""
+    """A page of SearchCatalogObjects."""
 
     objects: list[CatalogObject] | None = None
     cursor: str | None = None
     latest_time: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+_ANSWER = msgspec.json.Decoder(CatalogAnswer)
+
+
+def read_answer(body: bytes) -> tuple[CatalogAnswer, str | None]:
+    """Return a page, and the cursor of the next one."""
+    answer = _ANSWER.decode(body)
+    return answer, answer.cursor or None
+
+
 class References:
-    """Names of what items point to, by id."""
+    """Names of the categories and measurement units that items point to, by id."""
 
-    categories: Mapping[str, str | None]
-    units: Mapping[str, str]
+    def __init__(self) -> None:
+        self.categories: dict[str, str | None] = {}
+        self.units: dict[str, str] = {}
 
-    @classmethod
-    def of(cls, objects: Iterable[CatalogObject]) -> References:
-        """Collect the categories and measurement units among `objects`."""
-        categories: dict[str, str | None] = {}
-        units: dict[str, str] = {}
+    def add(self, objects: Iterable[CatalogObject]) -> None:
+        """Take what is a category or a unit."""
         for each in objects:
             if each.category_data is not None:
-                categories[each.id] = each.category_data.name
+                self.categories[each.id] = each.category_data.name
             if each.measurement_unit_data is not None:
-                units[each.id] = unit_name(each.measurement_unit_data.measurement_unit)
-        return cls(categories, units)
+                self.units[each.id] = unit_name(each.measurement_unit_data.measurement_unit)
 
 
-def external_items(found: CatalogObject, references: References) -> Iterator[CatalogItem]:
-    """Yield what an item, a modifier list, or a modifier sells; a lone variation only where it is deleted."""
-    if found.type == "ITEM" and found.item_data is not None:
-        item, category = found.item_data, references.categories.get(_category_id(found.item_data) or "")
-        for variation in item.variations or ():
-            yield _variation(found, item, variation, category, references)
-    elif found.type == "MODIFIER_LIST" and found.modifier_list_data is not None:
-        for modifier in found.modifier_list_data.modifiers or ():
-            yield _modifier(modifier, found.id, deleted=found.is_deleted or modifier.is_deleted)
-    elif found.type == "MODIFIER":
-        yield _modifier(found, None, deleted=found.is_deleted)
-    elif found.type == "ITEM_VARIATION" and found.is_deleted:
-        yield CatalogItem(external_id=found.id, kind=ItemKind.ITEM, deleted=True)
+def items(objects: Iterable[CatalogObject], references: References) -> list[CatalogItem]:
+    """Return the variations and modifiers of items and modifier lists."""
+    return [item for each in objects for item in (*_variations(each, references), *_modifiers(each))]
 
 
-def parent_of(found: CatalogObject) -> str | None:
-    """Return the item that a standing variation belongs to."""
-    if found.type != "ITEM_VARIATION" or found.is_deleted or found.item_variation_data is None:
-        return None
-    return found.item_variation_data.item_id
+def _variations(found: CatalogObject, references: References) -> Iterator[CatalogItem]:
+    item = found.item_data or _NOTHING
+    category = references.categories.get(_category_id(item) or "")
+    for variation in item.variations or ():
+        data = variation.item_variation_data or _NOTHING
+        unit = references.units.get(data.measurement_unit_id or "", EACH)
+        yield CatalogItem(
+            external_id=variation.id,
+            kind=ItemKind.ITEM,
+            parent_id=found.id,
+            name=item.name,
+            variation_name=data.name,
+            sku=data.sku or None,
+            barcode=data.upc or None,
+            category=category,
+            unit=None if unit == EACH else unit,
+        )
 
 
-def _variation(
-    parent: CatalogObject,
-    item: ItemData,
-    variation: CatalogObject,
-    category: str | None,
-    references: References,
-) -> CatalogItem:
-    data = variation.item_variation_data or VariationData()
-    unit = references.units.get(data.measurement_unit_id or "", EACH)
-    return CatalogItem(
-        external_id=variation.id,
-        kind=ItemKind.ITEM,
-        parent_id=parent.id,
-        name=item.name,
-        variation_name=data.name,
-        sku=data.sku or None,
-        barcode=data.upc or None,
-        category=category,
-        unit=None if unit == EACH else unit,
-        deleted=parent.is_deleted or variation.is_deleted,
-    )
+def _modifiers(found: CatalogObject) -> Iterator[CatalogItem]:
+    for modifier in (found.modifier_list_data or _NOTHING).modifiers or ():
+        name = (modifier.modifier_data or _NOTHING).name
+        yield CatalogItem(modifier.id, ItemKind.MODIFIER, parent_id=found.id, name=name)
 
 
-def _modifier(found: CatalogObject, list_id: str | None, *, deleted: bool) -> CatalogItem:
-    data = found.modifier_data or ModifierData()
-    return CatalogItem(
-        external_id=found.id,
-        kind=ItemKind.MODIFIER,
-        parent_id=list_id or data.modifier_list_id,
-        name=data.name,
-        deleted=deleted,
-    )
-
-
-def _category_id(item: ItemData) -> str | None:
+def _category_id(item: ObjectData) -> str | None:
     if item.reporting_category is not None and item.reporting_category.id:
         return item.reporting_category.id
     ordered = sorted(item.categories or (), key=lambda each: each.ordinal or 0)

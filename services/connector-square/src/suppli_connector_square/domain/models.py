@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from suppli_connector_kit.domain import units
+from suppli_connector_kit.domain.reading import OrderReader
 
 Amount = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 """Minor units; bounded, so that sums stay exact everywhere downstream."""
@@ -57,6 +59,17 @@ class MeasurementUnit(Part):
     time_unit: str | None = None
 
 
+def unit_name(unit: MeasurementUnit | None) -> str:
+    """Return a unit's short name; one of the seller's goes by its own name."""
+    if unit is None:
+        return units.UNKNOWN
+    if unit.custom_unit is not None:
+        return unit.custom_unit.name or units.UNKNOWN
+    physical = unit.weight_unit or unit.volume_unit or unit.length_unit or unit.area_unit
+    name = physical or unit.generic_unit or unit.time_unit
+    return units.short_name(name) if name else units.UNKNOWN
+
+
 class QuantityUnit(Part):
     """What a line's quantity is counted in."""
 
@@ -72,10 +85,9 @@ class Tax(Part):
 
 
 class AppliedTax(Part):
-    """A tax's share on one line."""
+    """Says which tax applies to a line."""
 
     tax_uid: str | None = None
-    applied_money: Money | None = None
 
 
 class LineModifier(Part):
@@ -89,7 +101,10 @@ class LineModifier(Part):
 
 
 class Line(Part):
-    """What sold and returned lines share; `catalog_object_id` is the variation's."""
+    """A line of the order, or (the fields with `return` in them) one taken back; its amounts are positive.
+
+    `catalog_object_id` is the variation's.
+    """
 
     quantity: str
     uid: str | None = None
@@ -97,28 +112,18 @@ class Line(Part):
     variation_name: str | None = None
     item_type: str | None = None
     catalog_object_id: str | None = None
+    source_line_item_uid: str | None = None
     quantity_unit: QuantityUnit | None = None
+    modifiers: list[LineModifier] | None = None
+    return_modifiers: list[LineModifier] | None = None
     applied_taxes: list[AppliedTax] | None = None
     base_price_money: Money | None = None
+    gross_sales_money: Money | None = None
+    gross_return_money: Money | None = None
     total_discount_money: Money | None = None
     total_tax_money: Money | None = None
     total_service_charge_money: Money | None = None
     total_money: Money | None = None
-
-
-class LineItem(Line):
-    """A line of the order."""
-
-    gross: Money | None = msgspec.field(name="gross_sales_money", default=None)
-    modifiers: list[LineModifier] | None = None
-
-
-class ReturnLineItem(Line):
-    """A line taken back; its amounts are positive."""
-
-    source_line_item_uid: str | None = None
-    gross: Money | None = msgspec.field(name="gross_return_money", default=None)
-    modifiers: list[LineModifier] | None = msgspec.field(name="return_modifiers", default=None)
 
 
 class ServiceCharge(Part):
@@ -146,7 +151,7 @@ class Return(Part):
     """Things or money taken back, of one earlier order (or of none that is known)."""
 
     source_order_id: str | None = None
-    return_line_items: list[ReturnLineItem] | None = None
+    return_line_items: list[Line] | None = None
     return_service_charges: list[ServiceCharge] | None = None
     return_taxes: list[Tax] | None = None
     return_tips: list[ReturnTip] | None = None
@@ -160,6 +165,12 @@ class Tender(Part):
     created_at: str | None = None
     amount_money: Money | None = None
     tip_money: Money | None = None
+
+
+class Refund(Part):
+    """Money given back for the order's returns: PENDING, APPROVED, REJECTED or FAILED."""
+
+    status: str | None = None
 
 
 class Source(Part):
@@ -178,11 +189,12 @@ class Order(msgspec.Struct):
     created_at: str | None = None
     closed_at: str | None = None
     source: Source | None = None
-    line_items: list[LineItem] | None = None
+    line_items: list[Line] | None = None
     taxes: list[Tax] | None = None
     service_charges: list[ServiceCharge] | None = None
     returns: list[Return] | None = None
     tenders: list[Tender] | None = None
+    refunds: list[Refund] | None = None
     rounding_adjustment: Rounding | None = None
     return_amounts: MoneyAmounts | None = None
     net_amounts: MoneyAmounts | None = None
@@ -192,3 +204,7 @@ class Order(msgspec.Struct):
     total_tip_money: Money | None = None
     total_service_charge_money: Money | None = None
     net_amount_due_money: Money | None = None
+
+
+READER = OrderReader(Order, ("id", "location_id", "updated_at"))
+"""Reads the answers of SearchOrders and BatchRetrieveOrders."""

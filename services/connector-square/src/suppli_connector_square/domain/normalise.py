@@ -5,38 +5,34 @@ Which states count follows Square's own reports: COMPLETED, or OPEN and fully pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 
-from suppli_connector_kit.domain import quantities
-from suppli_connector_kit.domain.business_day import business_date
-from suppli_connector_kit.domain.ids import Ids
+from msgspec.structs import replace
+from suppli_connector_kit.domain.drafts import Extra, SaleDraft
+from suppli_connector_kit.domain.instants import instant
+from suppli_connector_kit.domain.money import LineMoney, as_shown, without_inclusive_tax
+from suppli_connector_kit.domain.units import EACH
 from suppli_connector_kit.errors import OrderNotUnderstood
 from suppli_connector_kit.protocol import LocationContext, Sale
-from suppli_contracts.events.sales import (
-    Adjustment,
-    AdjustmentKind,
-    Disposition,
-    OrderState,
-    SaleLine,
-    SaleTotals,
-)
+from suppli_contracts.events.sales import AdjustmentKind as Kind
+from suppli_contracts.events.sales import Disposition, LineKind, OrderState, ReturnedLine, SaleTotals
 
-from suppli_connector_square.domain.lines import (
-    Moment,
-    amount,
-    disposition,
-    figures,
-    inclusive_taxes,
-    sale_line,
+from suppli_connector_square.domain.models import (
+    Line,
+    Money,
+    MoneyAmounts,
+    Order,
+    Return,
+    ServiceCharge,
+    Tax,
+    unit_name,
 )
-from suppli_connector_square.domain.models import Money, MoneyAmounts, Order
-from suppli_connector_square.domain.reading import instant
-from suppli_connector_square.domain.returns import Piece, amount_only, charge_amount, returned, tips
 
 REVISION = 1
 """Grows with every change of meaning: what was set aside is then read again."""
 
+VOIDED = "(Voided)"  # how Square's own exports name a line voided at the till
 _STATES = {
     "OPEN": OrderState.OPEN,
     "COMPLETED": OrderState.COMPLETED,
@@ -48,6 +44,8 @@ _UNSOLD = {
     OrderState.DRAFT: Disposition.NOT_YET,
     OrderState.CANCELLED: Disposition.CANCELLED,
 }
+_NO_REFUND = frozenset({"REJECTED", "FAILED"})
+_NOT_STATED = MoneyAmounts()
 
 
 def normalise(order: Order, location: LocationContext) -> Sale:
@@ -56,177 +54,204 @@ def normalise(order: Order, location: LocationContext) -> Sale:
     Raises:
         OrderNotUnderstood: with reason and field path.
     """
+    if order.refunds and all(refund.status in _NO_REFUND for refund in order.refunds):
+        # nothing went back: what is said of returns did not happen
+        order = replace(order, returns=None, return_amounts=None, net_amounts=None)
     state = _STATES.get(order.state or "", OrderState.UNKNOWN)
-    sold = state is OrderState.COMPLETED or (state is OrderState.OPEN and is_paid(order))
+    sold = state is OrderState.COMPLETED or (state is OrderState.OPEN and _is_paid(order))
     outcome = None if sold else _UNSOLD.get(state, Disposition.UNKNOWN)
-    at = happened_at(order, state)
-    moment = Moment(at, business_date(at, location.zones))
-    ids = Ids()
-    lines, pieces = _sold(order, moment, ids, outcome)
-    _taken_back(order, moment, ids, outcome, lines, pieces)
-    pieces += _beside(order, ids)
-    totals = _totals(order, lines, pieces)
-    pieces += _tips(order, totals, lines, pieces)
+    draft = SaleDraft(_happened_at(order, state), location)
+    taxes = _inclusive(order.taxes)
+    for index, line in enumerate(order.line_items or ()):
+        _add_line(draft, line, f"line_items[{index}]", taxes, outcome)
+    _add_returns(draft, order, outcome)
+    _add_charges(draft, order.service_charges, "service-charge", 1)
+    if order.rounding_adjustment is not None:
+        draft.adjust(Kind.ROUNDING, "rounding", _amount(order.rounding_adjustment.amount_money))
+    totals = _totals(order, draft)
+    if totals.total - totals.tax != draft.explained():  # a total that leaves tips out adds up without
+        _add_tips(draft, order)
     return Sale(
         order_id=order.id,
         location_id=order.location_id,
         state=state,
         currency=_currency(order, location),
         totals=totals,
-        lines=tuple(lines),
-        adjustments=tuple(_adjustment(piece, moment) for piece in pieces if piece[2]),
+        lines=tuple(draft.lines),
+        adjustments=tuple(draft.adjustments),
         channel=(order.source.name or None) if order.source is not None else None,
     )
 
 
-def is_paid(order: Order) -> bool:
+def _amount(money: Money | None) -> int:
+    return 0 if money is None else money.amount
+
+
+def _is_paid(order: Order) -> bool:
     """Return whether an open order is fully paid: payments cover its total and nothing is due."""
-    if not order.tenders or (
-        order.net_amount_due_money is not None and order.net_amount_due_money.amount > 0
-    ):
+    if not order.tenders or _amount(order.net_amount_due_money) > 0:
         return False
-    return sum(amount(tender.amount_money) for tender in order.tenders) >= _net(
-        order.net_amounts, order.total_money, order.return_amounts, _total_of
-    )
+    return sum(_amount(tender.amount_money) for tender in order.tenders) >= _total(order)
 
 
-def happened_at(order: Order, state: OrderState) -> datetime:
+def _happened_at(order: Order, state: OrderState) -> datetime:
     """Return the instant that an order counts on: its closing, else its last payment, else its creation."""
     text, path = order.closed_at, "closed_at"
     if not text and state is not OrderState.CANCELLED:
         paid = [tender.created_at for tender in order.tenders or () if tender.created_at]
         text, path = max(paid, default=None), "tenders"
     if not text:
-        text, path = (
-            (order.created_at, "created_at") if order.created_at else (order.updated_at, "updated_at")
-        )
+        text, path = order.created_at or order.updated_at, "created_at"
     try:
-        at = instant(text)
+        return instant(text)
     except ValueError:
         raise OrderNotUnderstood("not an instant", path) from None
-    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
-def _sold(
-    order: Order, moment: Moment, ids: Ids, outcome: Disposition | None
-) -> tuple[list[SaleLine], list[Piece]]:
-    lines: list[SaleLine] = []
-    pieces: list[Piece] = []
-    inclusive = inclusive_taxes(order.taxes)
-    for index, line in enumerate(order.line_items or ()):
-        path = f"line_items[{index}]"
-        money = figures(line, inclusive, path)
-        uid = ids.take(line.uid, path)
-        if line.item_type == "GIFT_CARD":  # a liability, not a sale
-            pieces.append((AdjustmentKind.GIFT_CARD, uid, money.net))
-            continue
-        quantity = quantities.parse(line.quantity, f"{path}.quantity")
-        if not quantity and not (money.gross or money.net or money.tax):
-            continue  # taken off the order: Square drops these when the order completes
-        lines.append(
-            sale_line(
-                line,
-                money,
-                quantity,
-                line_id=uid,
-                moment=moment,
-                outcome=outcome or disposition(line, money),
-                path=path,
-            )
-        )
-    return lines, pieces
+def _inclusive(taxes: list[Tax] | None) -> Mapping[str, str]:
+    """Return the percentages of the taxes that are inside the price, by uid; mostly none."""
+    return {tax.uid: tax.percentage or "0" for tax in taxes or () if tax.type == "INCLUSIVE" and tax.uid}
 
 
-def _taken_back(
-    order: Order,
-    moment: Moment,
-    ids: Ids,
+def _add_line(
+    draft: SaleDraft,
+    line: Line,
+    path: str,
+    taxes: Mapping[str, str],
     outcome: Disposition | None,
-    lines: list[SaleLine],
-    pieces: list[Piece],
+    part: Return | None = None,
 ) -> None:
-    became = outcome or Disposition.RETURNED
+    """Add a line that was sold, or with `part` one that was taken back in that return."""
+    back = part is not None
+    money = _money(line, path, taxes)
+    line_id = draft.ids.take(line.uid, path)
+    custom = line.item_type == "CUSTOM_AMOUNT"
+    if line.item_type == "GIFT_CARD":  # a liability, not a sale
+        draft.adjust(Kind.GIFT_CARD, line_id, -money.net if back else money.net)
+        return
+    if back and custom and line.source_line_item_uid is None:
+        # points to no sold line: this is how Square writes a refund by amount
+        draft.adjust(Kind.REFUND_AMOUNT, line_id, -money.net)
+        return
+    returns = None
+    if part is not None and part.source_order_id:
+        returns = ReturnedLine(order_id=part.source_order_id, line_id=line.source_line_item_uid)
+    draft.add(
+        line_id,
+        outcome or (Disposition.RETURNED if back else _disposition(line, money)),
+        money,
+        line.quantity,
+        path=path,
+        back=back,
+        returns=returns,
+        unit=EACH if line.quantity_unit is None else unit_name(line.quantity_unit.measurement_unit),
+        kind=LineKind.CUSTOM_AMOUNT if custom else LineKind.ITEM,
+        variation_id=line.catalog_object_id,
+        name=line.name,
+        variation_name=line.variation_name,
+        extras=[
+            Extra(each.uid, each.catalog_object_id, each.name, each.quantity, _amount(each.total_price_money))
+            for each in line.modifiers or line.return_modifiers or ()
+        ],
+    )
+
+
+def _money(line: Line, path: str, taxes: Mapping[str, str]) -> LineMoney:
+    """Return a line's money without tax."""
+    tax, net = _amount(line.total_tax_money), None
+    if line.total_money is not None:
+        net = line.total_money.amount - tax - _amount(line.total_service_charge_money)
+    stated = line.gross_sales_money or line.gross_return_money
+    gross = None if stated is None else stated.amount
+    money = as_shown(gross, _amount(line.total_discount_money), net, tax)
+    if money is None:
+        raise OrderNotUnderstood("a line states no money", path)
+    applied = [each.tax_uid or "" for each in line.applied_taxes or ()]
+    inside = [taxes[uid] for uid in applied if uid in taxes]
+    return without_inclusive_tax(money, inside) if inside else money
+
+
+def _disposition(line: Line, money: LineMoney) -> Disposition:
+    """Return what became of a line of a sold order: sold, given away, or voided as exports show it."""
+    if money.gross == 0:
+        if line.name and line.name.rstrip().endswith(VOIDED):
+            return Disposition.VOID_UNKNOWN
+        return Disposition.COMPED if _amount(line.base_price_money) > 0 else Disposition.SOLD
+    return Disposition.COMPED if money.net == 0 and money.discount > 0 else Disposition.SOLD
+
+
+def _add_returns(draft: SaleDraft, order: Order, outcome: Disposition | None) -> None:
+    """Add what was taken back, all negative: things as lines, money given back alone as adjustments."""
+    itemised = False
     for number, part in enumerate(order.returns or ()):
-        for each in returned(part, number, moment=moment, ids=ids, outcome=became):
-            if isinstance(each, SaleLine):
-                lines.append(each)
-            else:
-                pieces.append(each)
-    bare = all(not part.return_line_items and part.return_amounts is None for part in order.returns or ())
-    if bare and order.return_amounts is not None:
-        pieces += amount_only(order.return_amounts, "return")
+        taxes = _inclusive(part.return_taxes)
+        for index, line in enumerate(part.return_line_items or ()):
+            path = f"returns[{number}].return_line_items[{index}]"
+            _add_line(draft, line, path, taxes, outcome, part)
+        if not part.return_line_items:
+            _add_money_back(draft, part.return_amounts, f"return-{number}")
+        itemised = itemised or bool(part.return_line_items) or part.return_amounts is not None
+        _add_charges(draft, part.return_service_charges, f"return-{number}:service-charge", -1)
+        if part.rounding_adjustment is not None:
+            rounding = _amount(part.rounding_adjustment.amount_money)
+            draft.adjust(Kind.ROUNDING, f"return-{number}:rounding", -rounding)
+    if not itemised:
+        _add_money_back(draft, order.return_amounts, "return")
 
 
-def _beside(order: Order, ids: Ids) -> list[Piece]:
-    """Return service charges and rounding."""
-    pieces: list[Piece] = [
-        (
-            AdjustmentKind.SERVICE_CHARGE,
-            ids.take(charge.uid, f"service-charge-{index}"),
-            charge_amount(charge),
-        )
-        for index, charge in enumerate(order.service_charges or ())
-    ]
-    if order.rounding_adjustment is not None:
-        rounding = amount(order.rounding_adjustment.amount_money)
-        pieces.append((AdjustmentKind.ROUNDING, "rounding", rounding))
-    return pieces
+def _add_money_back(draft: SaleDraft, amounts: MoneyAmounts | None, name: str) -> None:
+    """Add the money of a return without lines, less tax; tips and charges are said by themselves."""
+    if amounts is not None:
+        beside = _amount(amounts.tip_money) + _amount(amounts.service_charge_money)
+        money = _amount(amounts.total_money) - _amount(amounts.tax_money) - beside
+        draft.adjust(Kind.REFUND_AMOUNT, name, -money)
 
 
-def _tips(order: Order, totals: SaleTotals, lines: list[SaleLine], pieces: list[Piece]) -> list[Piece]:
-    """Return the tips where the order's total has them in it; one that leaves them out adds up without."""
+def _add_charges(draft: SaleDraft, charges: list[ServiceCharge] | None, name: str, sign: int) -> None:
+    """Add service charges without their tax."""
+    for index, charge in enumerate(charges or ()):
+        money = _amount(charge.applied_money)
+        if charge.total_money is not None:
+            money = charge.total_money.amount - _amount(charge.total_tax_money)
+        charge_id = draft.ids.take(charge.uid, f"{name}-{index}")
+        draft.adjust(Kind.SERVICE_CHARGE, charge_id, sign * money)
+
+
+def _add_tips(draft: SaleDraft, order: Order) -> None:
+    given = sum(_amount(tender.tip_money) for tender in order.tenders or ())
     if order.total_tip_money is not None:
         given = order.total_tip_money.amount
-    else:
-        given = sum(amount(tender.tip_money) for tender in order.tenders or ())
-    back = tips(order.returns, order.return_amounts)
-    if not (given or back) or totals.total - totals.tax == _explained(lines, pieces):
-        return []
-    return [(AdjustmentKind.TIP, "tip", given), (AdjustmentKind.TIP, "return:tip", -back)]
+    draft.adjust(Kind.TIP, "tip", given)
+    parts = order.returns or ()
+    back = sum(_amount(tip.applied_money) for part in parts for tip in part.return_tips or ())
+    if order.return_amounts is not None and order.return_amounts.tip_money is not None:
+        back = order.return_amounts.tip_money.amount
+    draft.adjust(Kind.TIP, "return:tip", -back)
 
 
-def _explained(lines: list[SaleLine], pieces: list[Piece]) -> int:
-    explained = 0
-    for line in lines:
-        explained += line.net
-    for piece in pieces:
-        explained += piece[2]
-    return explained
-
-
-def _totals(order: Order, lines: list[SaleLine], pieces: list[Piece]) -> SaleTotals:
+def _totals(order: Order, draft: SaleDraft) -> SaleTotals:
     """Return the order's sums, returns subtracted: Square's net amounts, each where it is stated."""
-    net, back = order.net_amounts, order.return_amounts
-    tax = _net(net, order.total_tax_money, back, lambda amounts: amounts.tax_money)
-    if order.total_money is None and (net is None or net.total_money is None):
-        total = _explained(lines, pieces) + tax
-    else:
-        total = _net(net, order.total_money, back, _total_of)
+    net, back = order.net_amounts or _NOT_STATED, order.return_amounts or _NOT_STATED
+    tax = _less(net.tax_money, order.total_tax_money, back.tax_money)
+    unstated = order.total_money is None and net.total_money is None
     return SaleTotals(
-        total=total,
+        total=draft.explained() + tax if unstated else _total(order),
         tax=tax,
-        discount=_net(net, order.total_discount_money, back, lambda amounts: amounts.discount_money),
-        tip=_net(net, order.total_tip_money, back, lambda amounts: amounts.tip_money),
-        service_charge=_net(
-            net, order.total_service_charge_money, back, lambda amounts: amounts.service_charge_money
+        discount=_less(net.discount_money, order.total_discount_money, back.discount_money),
+        tip=_less(net.tip_money, order.total_tip_money, back.tip_money),
+        service_charge=_less(
+            net.service_charge_money, order.total_service_charge_money, back.service_charge_money
         ),
     )
 
 
-def _total_of(amounts: MoneyAmounts) -> Money | None:
-    return amounts.total_money
+def _total(order: Order) -> int:
+    net, back = order.net_amounts or _NOT_STATED, order.return_amounts or _NOT_STATED
+    return _less(net.total_money, order.total_money, back.total_money)
 
 
-def _net(
-    net: MoneyAmounts | None,
-    own: Money | None,
-    back: MoneyAmounts | None,
-    entry: Callable[[MoneyAmounts], Money | None],
-) -> int:
-    stated = entry(net) if net is not None else None
-    if stated is not None:
-        return stated.amount
-    return amount(own) - (amount(entry(back)) if back is not None else 0)
+def _less(net: Money | None, own: Money | None, back: Money | None) -> int:
+    return _amount(own) - _amount(back) if net is None else net.amount
 
 
 def _currency(order: Order, location: LocationContext) -> str:
@@ -237,10 +262,3 @@ def _currency(order: Order, location: LocationContext) -> str:
     if location.currency is None:
         raise OrderNotUnderstood("the order does not say its currency", "total_money.currency")
     return location.currency
-
-
-def _adjustment(piece: Piece, moment: Moment) -> Adjustment:
-    kind, name, money = piece
-    return Adjustment(
-        adjustment_id=name, kind=kind, amount=money, business_date=moment.day, occurred_at=moment.at
-    )

@@ -1,1 +1,0 @@
-"""How Square is asked."""
