@@ -26,23 +26,15 @@ def truth(orders: Iterable[Order]) -> dict[LineKey, Figures]:
     """Return what every sold or returned catalog line should come to, by (order id, line uid)."""
     lines: dict[LineKey, Figures] = {}
     for order in orders:
-        inclusive = {tax["uid"] for tax in order.get("taxes", ()) if tax.get("type") == "INCLUSIVE"}
         if is_sold(order):
             for line in order.get("line_items", ()):
                 if counts(line):
-                    net = cents(line, "gross_sales_money") - cents(line, "total_discount_money")
-                    net -= included_tax(line, inclusive)
-                    lines[order["id"], line["uid"]] = Figures(Decimal(line["quantity"]), net)
+                    lines[order["id"], line["uid"]] = Figures(Decimal(line["quantity"]), net_of(line))
         if order["state"] == "COMPLETED":
             for returned in order.get("returns", ()):
-                taken = {
-                    tax["uid"] for tax in returned.get("return_taxes", ()) if tax.get("type") == "INCLUSIVE"
-                }
                 for line in returned.get("return_line_items", ()):
                     if counts(line):
-                        net = cents(line, "gross_return_money") - cents(line, "total_discount_money")
-                        net -= included_tax(line, taken | inclusive)
-                        lines[order["id"], line["uid"]] = Figures(-Decimal(line["quantity"]), -net)
+                        lines[order["id"], line["uid"]] = Figures(-Decimal(line["quantity"]), -net_of(line))
     return {key: figures for key, figures in lines.items() if figures != Figures(Decimal(0), 0)}
 
 
@@ -68,10 +60,15 @@ def cents(holder: Mapping[str, Any], name: str) -> int:
     return int(holder.get(name, {}).get("amount", 0))
 
 
-def included_tax(line: Mapping[str, Any], inclusive: set[str]) -> int:
-    """Return the tax that is inside the line's price."""
-    return sum(
-        cents(tax, "applied_money") for tax in line.get("applied_taxes", ()) if tax["tax_uid"] in inclusive
+def net_of(line: Mapping[str, Any]) -> int:
+    """Return a line's money without tax: its total holds the tax, whether that was added or was inside.
+
+    The gross cannot be used: in some countries it holds an inclusive tax, in others it does not.
+    """
+    return (
+        cents(line, "total_money")
+        - cents(line, "total_tax_money")
+        - cents(line, "total_service_charge_money")
     )
 
 
