@@ -13,7 +13,7 @@ from suppli_contracts import codec
 from suppli_contracts.events import ProductSaleRecorded
 from suppli_contracts.topics import SALES_PRODUCTS
 
-README = Path(__file__).resolve().parents[4] / "libs" / "contracts" / "README.md"
+README = (Path(__file__).parent / "../../../../libs/contracts/README.md").resolve()
 _MARK = "<!-- snippet: consume -->\n```python\n"
 
 
@@ -40,6 +40,21 @@ async def product_sales(bootstrap_servers: str, connection: UUID) -> list[tuple[
                         found.append((dict(record.headers)["ce_id"].decode(), sale))
             left = {part: end for part, end in left.items() if await consumer.position(part) < end}
     return found
+
+
+async def count_dead_letters(bootstrap_servers: str) -> int:
+    """Return how many messages are on any dead-letter topic.
+
+    Raises:
+        LookupError: there is no dead-letter topic at all, so nothing could be counted.
+    """
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
+        names = [name for name in await consumer.topics() if name.endswith(".dlq")]
+    if not names:
+        raise LookupError("no dead-letter topic exists")
+    async with AIOKafkaConsumer(*names, bootstrap_servers=bootstrap_servers) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        return sum(ends.values())
 
 
 class FirstSale:
