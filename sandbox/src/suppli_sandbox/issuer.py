@@ -153,10 +153,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="suppli_sandbox issuer", description="A development identity provider.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8300, help="0 takes a free one")
+    parser.add_argument("--url", help="the address that tokens name; by default where it listens")
     options = parser.parse_args(arguments)
     listener = socket.create_server((options.host, options.port), backlog=128)
     host, port = listener.getsockname()[:2]
-    issuer = Issuer(f"http://{host}:{port}")
+    issuer = Issuer(options.url or f"http://{host}:{port}")
     started = {
         "provider": "issuer",
         "host": host,

@@ -10,10 +10,9 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-import httpx
 from suppli_embedded.errors import StartError
 
-WEEK_S = 7 * 24 * 3600
+from suppli_demo.deployment import WEEK_S, signed_in
 
 
 class IssuerProcess:
@@ -39,7 +38,4 @@ class IssuerProcess:
 
     def token(self, *, subject: str, tenants: Sequence[UUID], role: str, ttl_s: int = WEEK_S) -> str:
         """Return a signed-in person's token."""
-        body = {"sub": subject, "tenants": [str(tenant) for tenant in tenants], "role": role, "ttl_s": ttl_s}
-        answer = httpx.post(f"{self.url}/_control/token", json=body, timeout=10)
-        answer.raise_for_status()
-        return str(answer.json()["token"])
+        return signed_in(self.url, subject=subject, tenants=tenants, role=role, ttl_s=ttl_s)

@@ -86,7 +86,9 @@ class Shop:
         page = httpx.URL(authorize_url)
         choice = {"auto": "allow" if allow else "deny", "merchant": merchant}
         back = httpx.get(page, params={**page.params, **choice}, timeout=30)
-        return self.client.get(back.headers["location"], headers={"Authorization": ""})
+        # A browser's address of the gateway need not be ours: only what follows the host is taken from it.
+        callback = httpx.URL(back.headers["location"]).raw_path.decode()
+        return self.client.get(callback, headers={"Authorization": ""})
 
     def connect(self, merchant: str) -> Json:
         """Connect an account by the real redirects; return the connection and whether it was revived."""

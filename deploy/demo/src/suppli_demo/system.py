@@ -6,13 +6,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from suppli_embedded.files import free_ports, tail
 from suppli_embedded.processes import ServiceProcess
@@ -22,6 +23,7 @@ from suppli_sandbox.client import SandboxControl, SandboxProcess
 from suppli_service_kit.logs import configure_logging
 from suppli_service_kit.migrations import migrate
 
+from suppli_demo.consumer import count_dead_letters
 from suppli_demo.issuer import IssuerProcess
 
 Say = Callable[[str], None]
@@ -53,6 +55,8 @@ class System:
     Args:
         folder: all state; the jars' cache is found beside or given by `SUPPLI_CACHE`.
         extra: more environment variables per service name, e.g. shorter delays for tests.
+        replicas: processes of every service; the second of `mapping` is called `mapping-2`. Whoever runs
+            more than one gives them one address by overriding `_address`.
         say: told what happens, one sentence at a time.
     """
 
@@ -62,10 +66,16 @@ class System:
         *,
         cache: Path | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
+        replicas: int = 1,
         say: Say = lambda _: None,
     ) -> None:
         self.folder = folder.absolute()
         self.runtime = EmbeddedRuntime(self.folder, cache_dir=cache)
+        self.parts = {
+            part.name if number == 1 else f"{part.name}-{number}": part
+            for number in range(1, replicas + 1)
+            for part in SERVICES
+        }
         self.services: dict[str, ServiceProcess] = {}
         self.timings: dict[str, float] = {}
         self.clock_file = self.folder / "clock-offset"
@@ -91,31 +101,43 @@ class System:
     def start(self) -> None:
         """Start everything and return when every service is ready."""
         began = time.monotonic()
-        self._ports = {part.name: tuple(free_ports(2)) for part in SERVICES}
-        self.gateway_url = f"http://127.0.0.1:{self._ports['gateway'][0]}"
+        ports = iter(free_ports(2 * len(self.parts)))
+        self._ports = {name: (next(ports), next(ports)) for name in self.parts}
+        self._stack.callback(self.runtime.stop)
+        self.runtime.open()
+        self._before_servers()
+        self.gateway_url = self._address("gateway", public=True)
         with ThreadPoolExecutor(2) as pool:
             sandbox = pool.submit(self._start_sandbox)
-            self._stack.callback(self.runtime.stop)
             self.runtime.start()
             sandbox.result()
         self.timings["download"] = self.runtime.timings.get("download", 0.0)
         self._say("PostgreSQL, Kafka and OpenBao are up.")
         self.runtime.openbao.write_app("square", {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
         self.clock_file.write_text("0")
-        environments = {part.name: self._environment(part.name) for part in SERVICES}
+        environments = {name: self._environment(name) for name in self.parts}
         with ThreadPoolExecutor(2) as pool:
             topics = pool.submit(asyncio.run, create_topics(self.runtime.kafka.bootstrap_servers))
             pool.submit(self._migrate).result()
             topics.result()
         self._say("Databases are migrated, topics exist.")
-        for part in SERVICES:
-            self._add_service(part, environments[part.name])
+        for name, part in self.parts.items():
+            self._add_service(name, part, environments[name])
         for service in self.services.values():
             service.start()
         for service in self.services.values():
             service.wait_ready(60)
         self._say("Every service is ready.")
         self.timings["start"] = time.monotonic() - began - self.timings["download"]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where Kafka is."""
+        return self.runtime.kafka.bootstrap_servers
+
+    def token(self, *, subject: str, tenants: Sequence[UUID], role: str) -> str:
+        """Return a signed-in person's token."""
+        return self.issuer.token(subject=subject, tenants=tenants, role=role)
 
     def kill(self, name: str) -> None:
         """End a service as a power cut would (SIGKILL)."""
@@ -134,7 +156,7 @@ class System:
 
     def dead_letters(self) -> int:
         """Return how many messages are on any dead-letter topic."""
-        return asyncio.run(_count_dead_letters(self.runtime.kafka.bootstrap_servers))
+        return asyncio.run(count_dead_letters(self.runtime.kafka.bootstrap_servers))
 
     # --- parts --------------------------------------------------------------------------------
 
@@ -148,22 +170,28 @@ class System:
         self.control: SandboxControl = self.sandbox.control
         self.issuer = self._stack.enter_context(IssuerProcess())
 
+    def _before_servers(self) -> None:
+        """Called once ports are chosen and before anything is started, for whoever puts more in between."""
+
+    def _address(self, service: str, *, public: bool = False) -> str:
+        """Return where others reach `service`."""
+        return f"http://127.0.0.1:{self._ports[service][0 if public else 1]}"
+
     def _environment(self, name: str) -> dict[str, str]:
-        public, internal = self._ports[name]
-        environment = self.runtime.service_environment(name, public_port=public, internal_port=internal)
+        service, (public, internal) = self.parts[name].name, self._ports[name]
+        environment = self.runtime.service_environment(
+            service, public_port=public, internal_port=internal, instance_id=name
+        )
         environment["SUPPLI_CLOCK_OFFSET_FILE"] = str(self.clock_file)
-        environment |= self._own(name)
-        return environment | dict(self._extra.get(name, {}))
+        environment |= self._own(service)
+        return environment | dict(self._extra.get(service, {}))
 
     def _own(self, name: str) -> dict[str, str]:
-        def internal(service: str) -> str:
-            return f"http://127.0.0.1:{self._ports[service][1]}"
-
         if name == "gateway":
             return {
-                "SUPPLI_GATEWAY_CONNECTOR_URLS": json.dumps({"square": internal("connector-square")}),
-                "SUPPLI_GATEWAY_MAPPING_URL": internal("mapping"),
-                "SUPPLI_GATEWAY_SYNC_SCHEDULER_URL": internal("sync-scheduler"),
+                "SUPPLI_GATEWAY_CONNECTOR_URLS": json.dumps({"square": self._address("connector-square")}),
+                "SUPPLI_GATEWAY_MAPPING_URL": self._address("mapping"),
+                "SUPPLI_GATEWAY_SYNC_SCHEDULER_URL": self._address("sync-scheduler"),
                 "SUPPLI_GATEWAY_PUBLIC_URL": self.gateway_url,
                 "SUPPLI_GATEWAY_ISSUER": self.issuer.url,
                 "SUPPLI_GATEWAY_JWKS_URL": f"{self.issuer.url}/jwks",
@@ -183,28 +211,14 @@ class System:
 
         asyncio.run(one_by_one())
 
-    def _add_service(self, part: Part, environment: Mapping[str, str]) -> None:
-        self.services[part.name] = self.runtime.service_process(
-            part.name,
+    def _add_service(self, name: str, part: Part, environment: Mapping[str, str]) -> None:
+        self.services[name] = self.runtime.service_process(
+            name,
             [sys.executable, "-m", part.package, "serve"],
             environment,
-            internal_port=self._ports[part.name][1],
+            internal_port=self._ports[name][1],
         )
 
     def log_tail(self, name: str) -> str:
         """Return the end of a service's log."""
         return tail(self.services[name].log_path)
-
-
-async def _count_dead_letters(bootstrap_servers: str) -> int:
-    from aiokafka import AIOKafkaConsumer, TopicPartition
-
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
-        names = [name for name in await consumer.topics() if name.endswith(".dlq")]
-        partitions = [
-            TopicPartition(name, number)
-            for name in names
-            for number in consumer.partitions_for_topic(name) or ()
-        ]
-        ends = await consumer.end_offsets(partitions)
-        return sum(ends.values())

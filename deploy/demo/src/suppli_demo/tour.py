@@ -14,14 +14,13 @@ from suppli_sandbox.client import LocationSpec, MerchantSpec
 
 from suppli_demo.consumer import FirstSale, product_sales
 from suppli_demo.control_totals import ControlTotals, control_totals
+from suppli_demo.deployment import Deployment
 from suppli_demo.sample import write_sample
 from suppli_demo.shop import Json, Refused, Shop, Tie, wait_for
-from suppli_demo.system import System
 from suppli_demo.totals import Shown, compare, shown
 
 TENANT = UUID("0192f0c1-7d3a-7c11-8a41-5b0e2f6d9a10")
 MERCHANT = "MLDEMO0000001"
-LOCATION = "LDEMO0000001"
 KEPT_UNMAPPED = 3
 
 
@@ -41,9 +40,21 @@ class Tour:
     """One walk through the system, told to `console`."""
 
     def __init__(
-        self, system: System, console: Console, *, sales: Path | None, timezone: str | None, began: float
+        self,
+        system: Deployment,
+        console: Console,
+        *,
+        sales: Path | None,
+        timezone: str | None,
+        began: float,
+        tenant: UUID = TENANT,
+        merchant: str = MERCHANT,
     ) -> None:
-        """`began` is the monotonic instant that the time to the first mapped sale counts from."""
+        """`began` is the monotonic instant that the time to the first mapped sale counts from.
+
+        A second tour through the same system needs a `tenant` and a `merchant` of its own.
+        """
+        self.tenant, self.merchant = tenant, merchant
         self.system, self.console, self.began = system, console, began
         self.sales, self.timezone = sales, timezone or ("America/New_York" if sales is None else None)
 
@@ -58,11 +69,11 @@ class Tour:
         shop = self._sign_in()
         connection = self._connect(shop, first_day)
         self._import(shop, connection)
-        first = FirstSale(self.system.runtime.kafka.bootstrap_servers)
+        first = FirstSale(self.system.bootstrap_servers)
         self._map(shop, connection)
         control = control_totals(path)
         result = shown(shop.days(connection, first_day))
-        events = asyncio.run(product_sales(self.system.runtime.kafka.bootstrap_servers, UUID(connection)))
+        events = asyncio.run(product_sales(self.system.bootstrap_servers, UUID(connection)))
         first_mapped = first.wait(30) - self.began
         return Result(connection, control, result, compare(control, result), len(events), first_mapped)
 
@@ -78,24 +89,26 @@ class Tour:
         zone = self.timezone or "America/Los_Angeles"
         self.system.control.create_merchant(
             MerchantSpec(
-                id=MERCHANT,
+                id=self.merchant,
                 name="Harbour Street Café",
-                locations=(LocationSpec(id=LOCATION, name="Harbour Street", timezone=zone),),
+                locations=(
+                    LocationSpec(id=self.merchant.removeprefix("M"), name="Harbour Street", timezone=zone),
+                ),
             )
         )
-        loaded = self.system.control.load_csv(MERCHANT, str(path.absolute()))
+        loaded = self.system.control.upload_csv(self.merchant, path.read_bytes())
         self.zone, self.locations = zone, list(loaded["locations"])
         self.console.print(f"The sandbox has {loaded['orders']:,} orders of {path.name}.")
         return path, datetime.fromisoformat(loaded["first_at"]).date() - timedelta(days=1)
 
     def _sign_in(self) -> Shop:
-        token = self.system.issuer.token(subject="owner@harbour.example", tenants=[TENANT], role="admin")
+        token = self.system.token(subject="owner@harbour.example", tenants=[self.tenant], role="admin")
         (self.system.folder / "token").write_text(token)
         self.token = token
-        return Shop(self.system.gateway_url, token, TENANT)
+        return Shop(self.system.gateway_url, token, self.tenant)
 
     def _connect(self, shop: Shop, first_day: date) -> str:
-        connected = shop.connect(MERCHANT)["connection"]
+        connected = shop.connect(self.merchant)["connection"]
         connection = str(connected["id"])
         names = {place["location_id"]: place["name"] for place in connected["locations"]}
         ties = [Tie(place, f"shop-{number}", self.zone) for number, place in enumerate(self.locations, 1)]

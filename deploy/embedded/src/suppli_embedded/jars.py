@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
-from maven_artifact import Artifact, Downloader
+
+if TYPE_CHECKING:
+    from maven_artifact import Downloader
 
 from suppli_embedded.errors import DownloadError
 
@@ -53,6 +56,8 @@ def ensure_jars(folder: Path, jars: Sequence[Jar], mirror: str | None = None) ->
     hash raises `DownloadError`. `mirror` (default: the environment's SUPPLI_MAVEN_MIRROR, or else the public
     repository) is the base address of a Maven repository.
     """
+    from maven_artifact import Downloader  # here, because a broker elsewhere needs no jars
+
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -77,7 +82,9 @@ def _is_good(folder: Path, jar: Jar) -> bool:
         return False
 
 
-def _fetch(downloader: Downloader, folder: Path, jar: Jar) -> None:
+def _fetch(downloader: "Downloader", folder: Path, jar: Jar) -> None:
+    from maven_artifact import Artifact
+
     url = downloader.resolver.uri_for_artifact(Artifact.parse(jar.coordinate))
     content = _get(downloader, url, jar)
     found = hashlib.sha256(content).hexdigest()
@@ -93,7 +100,7 @@ def _fetch(downloader: Downloader, folder: Path, jar: Jar) -> None:
     temporary.replace(folder / jar.filename)
 
 
-def _get(downloader: Downloader, url: str, jar: Jar) -> bytes:
+def _get(downloader: "Downloader", url: str, jar: Jar) -> bytes:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             response: requests.Response = downloader.requestor.request(url, None, timeout=_TIMEOUT)

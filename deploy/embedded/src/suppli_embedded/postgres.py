@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -70,14 +71,17 @@ class PostgresServer:
             row = connection.execute("show server_version").fetchone()
         return str(row[0]) if row else "unknown"
 
-    def create_service_database(self, name: str) -> ServiceDatabase:
+    def create_service_database(
+        self, name: str, passwords: Mapping[str, str] | None = None
+    ) -> ServiceDatabase:
         """Make database `suppli_<name>` with owner, application and relay role, or complete what is there.
 
-        `name` is the service's with underscores. The passwords are made at the first call and kept in the
-        state folder. Calling it again changes nothing.
+        `name` is the service's with underscores. `passwords` are those of the roles `owner`, `app` and
+        `relay`; by default they are made at the first call and kept in the state folder. Calling it again
+        with the same ones changes nothing.
         """
         database = f"suppli_{name}"
-        passwords = self._passwords(name)
+        passwords = self._passwords(name) if passwords is None else passwords
         with self.connect() as connection:
             for role, password in passwords.items():
                 _ensure_role(connection, f"{database}_{role}", password)

@@ -4,6 +4,7 @@ import sys
 
 from suppli_service_kit.main import main
 from suppli_service_kit.service import Service
+from suppli_service_kit.settings import ServiceSettings
 
 from suppli_gateway import document
 
@@ -15,7 +16,13 @@ def _service() -> Service:
     return create_service(Settings())  # from the environment
 
 
+def _settings() -> ServiceSettings:
+    from suppli_gateway.settings import Settings
+
+    return Settings()  # from the environment
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["openapi"]:
         raise SystemExit(document.main(sys.argv[2:]))
-    raise SystemExit(main(_service, "suppli_gateway"))
+    raise SystemExit(main(_service, "suppli_gateway", settings=_settings))
