@@ -36,6 +36,7 @@ FAST = {
         "SUPPLI_CONNECTOR_SQUARE_LEASE_SECONDS": "6",
         "SUPPLI_CONNECTOR_SQUARE_RENEW_SECONDS": "1",
         "SUPPLI_CONNECTOR_SQUARE_PUBLISH_SECONDS": "4",
+        "SUPPLI_CONNECTOR_SQUARE_PAGE_SIZE": "200",
     },
 }
 
@@ -56,12 +57,18 @@ class World:
         """The tenant."""
         return self.shop.tenant
 
-    def connect(self, *, schedule: dict[str, Any] | None = None, first_day: date = FIRST_DAY) -> str:
-        """Connect, tie every location, start, and wait for the first import; return the connection's id."""
+    def connect(
+        self,
+        *,
+        schedule: dict[str, Any] | None = None,
+        first_day: date = FIRST_DAY,
+        ties: list[Tie] | None = None,
+    ) -> str:
+        """Connect, tie every location (or `ties`), start, and await the first import; return the connection."""
         connection = str(self.shop.connect(self.merchant)["connection"]["id"])
         for number, _ in enumerate(self.locations, 1):
             self.shop.put_location(f"shop-{number}", f"Shop {number}", ZONE)
-        self.shop.tie(connection, self.ties())
+        self.shop.tie(connection, self.ties() if ties is None else ties)
         self.shop.start(connection, first_day, schedule)
         (run, *_) = self.shop.wait_for_runs(connection)
         assert run["state"] == "succeeded", run
@@ -164,10 +171,14 @@ def make_world(system: System) -> Callable[..., World]:
     return make
 
 
-def generate(system: System, merchant: str, count: int, seed: int) -> None:
-    """Give a merchant realistic orders of March 2026 (the same for the same seed)."""
+def generate(system: System, merchant: str, count: int, seed: int, *locations: str) -> None:
+    """Give a merchant realistic orders of March 2026 (the same for the same seed), at `locations` or all."""
     spec = GenerateSpec(
-        count=count, seed=seed, start_at="2026-03-02T12:00:00Z", end_at="2026-03-20T12:00:00Z"
+        count=count,
+        seed=seed,
+        start_at="2026-03-02T12:00:00Z",
+        end_at="2026-03-20T12:00:00Z",
+        locations=locations or None,
     )
     system.control.generate_orders(merchant, spec)
 

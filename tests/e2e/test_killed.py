@@ -17,14 +17,16 @@ ORDERS = 5_000
 def test_killing_connector_mapping_and_scheduler_in_a_sync_of_5000_orders_loses_and_doubles_nothing(
     make_world: Callable[..., World],
 ) -> None:
-    world = make_world(orders=150)
-    connection = world.connect()
+    world = make_world(locations=2)
+    small, large = world.locations
+    generate(world.system, world.merchant, 150, 1, small)
+    generate(world.system, world.merchant, ORDERS, 2, large)
+    connection = world.connect(ties=world.ties()[:1])
     wait_for(lambda: world.shop.items(connection, "unmapped") or None, "items to map")
     world.map_everything(connection)
-    world.settle(connection)
 
-    generate(world.system, world.merchant, ORDERS, seed=2)
-    slow = FaultSpec(kind="slow", operation="SearchOrders", times=None, delay_seconds=0.7)
+    world.shop.tie(connection, world.ties()[1:])
+    slow = FaultSpec(kind="slow", operation="SearchOrders", times=None, delay_seconds=0.8)
     world.system.control.set_faults(world.merchant, slow)
     run_id = world.shop.sync(connection)["run_id"]
     for service in ("connector-square", "mapping", "sync-scheduler"):
@@ -41,7 +43,7 @@ def test_killing_connector_mapping_and_scheduler_in_a_sync_of_5000_orders_loses_
     assert world.shop.call("GET", f"/v1/runs/{run_id}")["state"] == "succeeded"
     world.map_everything(connection)
     world.settle(connection, 120)
-    assert len(world.truth()) > ORDERS
+    assert len(world.truth()) > ORDERS, "the world is as large as the name says"
     assert world.system.dead_letters() == 0
 
 
