@@ -44,6 +44,7 @@ def demo(
             if result.differences:
                 raise typer.Exit(1)
             if stay or (stay is None and sys.stdin.isatty() and sys.stdout.isatty()):
+                _print_addresses(console, system)
                 console.print("\nEverything stays up until Ctrl-C.")
                 threading.Event().wait()
     except EmbeddedError as error:
@@ -62,6 +63,24 @@ def _print_timings(console: Console, system: System, result: Result, began: floa
         f"time spent downloading, apart: {download:.1f} s."
     )
     console.print(f"{result.product_events:,} product sales are on Kafka.")
+
+
+def _print_addresses(console: Console, system: System) -> None:
+    addresses = {
+        "gateway (public API)": f"{system.gateway_url}/v1",
+        "its description": f"{system.gateway_url}/v1/openapi.json",
+        "the sandbox's Square": system.sandbox.url,
+        "identity provider": system.issuer.url,
+        "Kafka": system.runtime.kafka.bootstrap_servers,
+        "PostgreSQL": f"127.0.0.1:{system.runtime.postgres.port}",
+        "OpenBao": system.runtime.openbao.url,
+        "logs": str(system.folder / "logs"),
+    }
+    console.print("\nAddresses:")
+    for name, address in addresses.items():
+        console.print(f"  {name:<22}{address}", markup=False)
+    for name, service in system.services.items():
+        console.print(f"  {name:<22}http://127.0.0.1:{service.internal_port}/readyz, /metrics", markup=False)
 
 
 def _print_next(console: Console, system: System, result: Result) -> None:
