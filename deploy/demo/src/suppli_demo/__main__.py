@@ -32,7 +32,8 @@ def demo(
     if sales is not None and not sales.is_file():
         console.print(f"There is no file {sales}.")
         raise typer.Exit(2)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is stopped on the way out
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that everything is stopped on the way out
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     began = time.monotonic()
     system = System(folder, cache=Path(".suppli/cache"), say=console.print)
     try:
