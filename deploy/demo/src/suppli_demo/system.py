@@ -108,18 +108,16 @@ class System:
         self._before_servers()
         self.gateway_url = self._address("gateway", public=True)
         with ThreadPoolExecutor(2) as pool:
-            sandbox = pool.submit(self._start_sandbox)
+            beside = [pool.submit(self._migrate), pool.submit(self._start_sandbox)]
             self.runtime.start()
-            sandbox.result()
+            for each in beside:
+                each.result()
         self.timings["download"] = self.runtime.timings.get("download", 0.0)
         self._say("PostgreSQL, Kafka and OpenBao are up.")
         self.runtime.openbao.write_app("square", {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
         self.clock_file.write_text("0")
         environments = {name: self._environment(name) for name in self.parts}
-        with ThreadPoolExecutor(2) as pool:
-            topics = pool.submit(asyncio.run, create_topics(self.runtime.kafka.bootstrap_servers))
-            pool.submit(self._migrate).result()
-            topics.result()
+        asyncio.run(create_topics(self.runtime.kafka.bootstrap_servers))
         self._say("Databases are migrated, topics exist.")
         for name, part in self.parts.items():
             self._add_service(name, part, environments[name])
@@ -203,6 +201,7 @@ class System:
     def _migrate(self) -> None:
         """Bring every database to its newest schema, as each service's own `migrate` step would."""
         configure_logging("demo", "WARNING")
+        self.runtime.start_postgres()  # idempotent; what else is starting meanwhile does not matter here
 
         async def one_by_one() -> None:
             for part in SERVICES:
