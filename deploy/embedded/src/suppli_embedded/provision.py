@@ -128,36 +128,38 @@ def _value(value: object) -> str:
 
 
 async def _apply(bootstrap_servers: str, wanted: list[NewTopic]) -> list[str]:
-    created = await ensure_topics(bootstrap_servers, wanted)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        await _check_partitions(admin, wanted)
-        for answer in await admin.alter_configs(
-            [
-                ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=topic.topic_configs)
-                for topic in wanted
-                if topic.name not in created
-            ]
-        ):
-            for code, message, _, name in answer.resources:
-                if code:
-                    raise for_code(code)(f"{name}: {message}")
+        there = set(await admin.list_topics())
+        old = [topic for topic in wanted if topic.name in there]
+        await _check_partitions(admin, old)
+        await _configure(admin, old)
     finally:
         await admin.close()
-    return created
+    return await ensure_topics(bootstrap_servers, wanted)
 
 
-async def _check_partitions(admin: AIOKafkaAdminClient, wanted: list[NewTopic]) -> None:
+async def _check_partitions(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
     """Refuse a topic with another number of partitions: keys would land elsewhere than before."""
-    described = await admin.describe_topics([topic.name for topic in wanted])
+    described = await admin.describe_topics([topic.name for topic in topics]) if topics else []
     found = {topic["topic"]: len(topic["partitions"]) for topic in described}
-    for topic in wanted:
+    for topic in topics:
         if found[topic.name] != topic.num_partitions:
             raise EmbeddedError(
                 f"{topic.name} has {found[topic.name]} partitions instead of {topic.num_partitions}: "
                 "the number is never changed within a version"
             )
+
+
+async def _configure(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=topic.topic_configs) for topic in topics
+    ]
+    for answer in await admin.alter_configs(resources) if resources else []:
+        for code, message, _, name in answer.resources:
+            if code:
+                raise for_code(code)(f"{name}: {message}")
 
 
 if __name__ == "__main__":
