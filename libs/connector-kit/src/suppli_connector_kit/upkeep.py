@@ -13,7 +13,7 @@ from suppli_service_kit.waiting import full_jitter, wait_or_stop
 
 from suppli_connector_kit import metrics
 from suppli_connector_kit.adapters.token_times import Due, TokenTimes
-from suppli_connector_kit.errors import AuthError, ProviderError
+from suppli_connector_kit.errors import AuthError, CredentialsRefused, ProviderError
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.tokens.keeper import TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens
@@ -23,6 +23,7 @@ log = get_logger(__name__)
 LOOK_SECONDS = 1.0
 MEASURE_SECONDS = 15.0
 AGAIN_SECONDS = 60.0
+CREDENTIALS_SECONDS = 600.0  # until an operator acts, every connection would ask in vain
 REVOKE_SECONDS = 10.0
 
 
@@ -85,7 +86,8 @@ class Upkeep:
             await self._forget(due)
         except (ProviderError, VaultError) as error:
             log.warning("refresh_put_off", connection=str(due.key.connection_id), error=type(error).__name__)
-            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+            most = CREDENTIALS_SECONDS if isinstance(error, CredentialsRefused) else AGAIN_SECONDS
+            await self._times.later(due.key, 5 + full_jitter(8, base=10, cap=most))
 
     async def _forget(self, due: Due) -> None:
         """Take a connection whose tokens cannot be refreshed off the list."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.testing import MemoryOrder
-from suppli_contracts.events.sync import RunState
+from suppli_contracts.events.sales import OrderState
+from suppli_contracts.events.sync import RunKind, RunState
 
 World = Any  # the fixture of conftest.py
 
@@ -33,3 +34,19 @@ async def test_a_command_becomes_sales_coverage_and_an_event_that_ends_the_run(w
     assert ended.counts.orders_published == 7
     assert ended.coverage is not None
     assert len(ended.coverage) == 1
+
+
+async def test_a_sweep_ends_vanished_orders_at_zero(world: World) -> None:
+    """A sale deleted at the till would count for ever; the recorded orders are looked through in SQL."""
+    now = world.clock.now()
+    stamps = {"NEW": now - timedelta(hours=1), "GONE": now - timedelta(hours=2)}
+    world.provider.put(*(MemoryOrder(key, "L1", to_us(at)) for key, at in stamps.items()))
+    await world.connect()
+    await world.sync()
+    del world.provider.orders_by_key["GONE"]
+    await world.sync(RunKind.SWEEP)
+    await world.sync(RunKind.SWEEP)
+    last = [sale for _, sale in await world.sales()][2:]
+    assert [(sale.order_id, sale.state, sale.location_id, sale.currency) for sale in last] == [
+        ("GONE", OrderState.DELETED, "L1", "USD")
+    ]

@@ -5,6 +5,7 @@ doubled.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from suppli_connector_kit.domain.coverage import Spans
-from suppli_connector_kit.domain.decisions import Known
+from suppli_connector_kit.domain.decisions import Known, Recorded
 from suppli_connector_kit.domain.instants import SECOND_US, to_us
 from suppli_connector_kit.engine.ports import (
     ItemEntry,
@@ -37,7 +38,7 @@ from suppli_contracts.events.connections import (
     ConnectionState,
     ZonePeriod,
 )
-from suppli_contracts.events.sales import SaleRecorded
+from suppli_contracts.events.sales import OrderState, SaleRecorded
 from suppli_contracts.events.sync import Republish, RunKind
 from suppli_service_kit.clock import FixedClock
 from suppli_service_kit.kafka.messages import OutMessage
@@ -70,6 +71,7 @@ class World:
         self.provider.access_tokens.add("token")
         self.provider.on_page = self.page
         self.hashes: dict[str, Known] = {}
+        self.recorded: dict[str, Recorded] = {}
         self.covered: dict[str, Spans] = {}
         self.waiting: dict[str, int] = {}
         self.items: dict[str, KnownItem] = {}
@@ -123,11 +125,20 @@ class World:
         self.burn()
         return {key: self.hashes[key] for key in order_ids if key in self.hashes}
 
+    async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
+        self.burn()
+        found = [self.recorded[key] for key in sorted(self.recorded) if key > after]
+        return [order for order in found if order.source_version >= since_us][:most]
+
     async def record(self, entry: PageEntry, report: Report) -> None:
         await asyncio.sleep(0)
         self.burn()
         for change in entry.changed:
-            self.hashes[change.sale.order_id] = Known(change.content_hash, change.source_version)
+            sale = change.sale
+            self.hashes[sale.order_id] = Known(change.content_hash, change.source_version)
+            self.recorded[sale.order_id] = Recorded(
+                sale.order_id, sale.location_id, sale.currency, change.content_hash, change.source_version
+            )
         self.waiting.update({order.order_id: self.provider.normaliser_revision for order in entry.set_aside})
         for order in entry.cleared:
             self.waiting.pop(order, None)
@@ -196,7 +207,11 @@ class World:
                 before.observed,
             ):
                 newest[sale.order_id] = sale
-        return {key: sale.lines[0].net for key, sale in newest.items()}
+        return {
+            key: sum(line.net for line in sale.lines)
+            for key, sale in newest.items()
+            if sale.state is not OrderState.DELETED
+        }
 
     def truth(self) -> dict[str, int]:
         return {key: order.net for key, order in self.provider.orders_by_key.items() if not order.broken}
@@ -408,6 +423,125 @@ async def test_a_sweep_finds_what_the_provider_learned_late() -> None:
     await world.run()
     assert world.said == []
     await world.run(RunKind.SWEEP)
+    assert world.stands() == world.truth()
+
+
+async def test_an_order_that_vanished_ends_at_zero_once() -> None:
+    """A sale that was deleted or merged away at the till would count for ever."""
+    world = World()
+    world.provider.put(*orders(8))
+    await world.run()
+    del world.provider.orders_by_key["O2"], world.provider.orders_by_key["O7"]
+    await world.run()
+    assert len(world.said) == 8, "only the sweep looks for what is not there"
+    await world.run(RunKind.SWEEP)
+    gone = [sale for _, sale in world.said[8:]]
+    assert sorted(sale.order_id for sale in gone) == ["O2", "O7"]
+    assert all((sale.state, sale.lines, sale.adjustments) == (OrderState.DELETED, (), ()) for sale in gone)
+    assert {(sale.location_id, sale.currency, sale.totals.total) for sale in gone} == {("L1", "USD", 0)}
+    assert world.stands() == world.truth()
+    await world.run(RunKind.SWEEP)
+    assert len(world.said) == 10, "said once"
+
+
+async def test_an_order_that_comes_back_counts_again() -> None:
+    """Taken for deleted after an odd answer of the provider, a sale would stay away for good."""
+    world = World()
+    world.provider.put(*orders(3))
+    await world.run()
+    back = world.provider.orders_by_key.pop("O1")
+    await world.run(RunKind.SWEEP)
+    assert "O1" not in world.stands()
+    world.provider.put(back)
+    await world.run(RunKind.SWEEP)
+    assert world.stands() == world.truth()
+
+
+async def test_what_a_sweep_did_not_list_but_is_there_stays() -> None:
+    """A sale that moved on while pages were read would be taken for deleted."""
+    world = World()
+    world.provider.put(*orders(3))
+    await world.run()
+    moved = replace(world.provider.orders_by_key["O1"], modified_us=NOW_US + 3600 * SECOND_US, net=7)
+    world.provider.put(moved)
+    await world.run(RunKind.SWEEP)
+    assert world.stands() == world.truth()
+    assert all(sale.state is not OrderState.DELETED for _, sale in world.said)
+
+
+async def test_an_old_order_is_not_asked_for_daily() -> None:
+    """A shop of many years would be read by id every night."""
+    world = World()
+    world.provider.put(*orders(3))
+    await world.run()
+    world.clock.advance(timedelta(days=5))
+    world.provider.calls.clear()
+    await world.run(RunKind.SWEEP)
+    assert not [call for call in world.provider.calls if call.startswith("by id")]
+
+
+@pytest.mark.parametrize("fuse", range(1, 30))
+async def test_a_crash_anywhere_in_a_sweep_still_ends_vanished_orders_at_zero(fuse: int) -> None:
+    """Killed at any place, the next sweep must find them."""
+    world = World()
+    world.provider.put(*orders(7))
+    await world.run()
+    del world.provider.orders_by_key["O3"]
+    world.fuse = fuse
+    with contextlib.suppress(Killed):
+        await world.run(RunKind.SWEEP)
+    world.fuse = -1
+    await world.run(RunKind.SWEEP)
+    assert world.stands() == world.truth()
+
+
+async def test_an_order_that_no_longer_counts_is_taken_back() -> None:
+    """After a change of zone a sale of the first day may be from before it: it would stand for ever."""
+    world = World()
+    world.provider.put(order(1, 600))
+    await world.run()
+    old = replace(world.provider.orders_by_key["O1"], occurred_at=NOW - timedelta(days=30))
+    world.provider.put(replace(old, modified_us=NOW_US - 60 * SECOND_US))
+    await world.run()
+    assert world.stands() == {"O1": 0}
+
+
+async def test_a_sale_made_this_moment_is_said_now_and_never_twice() -> None:
+    """Who asks for a sync right after a sale looks for that sale; the next sync must not double it."""
+    world = World()
+    await world.run()
+    world.provider.put(order(1, 0.5))  # within the safety lag
+    run = await world.run()
+    assert world.stands() == world.truth()
+    assert run.coverage["L1"][-1][1] == NOW_US - 2 * SECOND_US, "the lag is not covered yet"
+    await world.run()
+    world.clock.advance(timedelta(minutes=1))
+    run = await world.run()
+    assert run.coverage["L1"][-1][1] > world.provider.orders_by_key["O1"].modified_us
+    assert len(world.said) == 1
+
+
+async def test_two_syncs_within_a_second_both_look_at_the_newest() -> None:
+    """Everything was covered a moment ago, so the second sync would look at nothing."""
+    world = World()
+    await world.run()
+    world.clock.advance(timedelta(seconds=1))
+    world.provider.put(order(1, -0.9))
+    await world.run()
+    world.provider.put(order(2, -1.0))
+    await world.run()
+    assert world.stands() == world.truth()
+    assert len(world.said) == 2
+
+
+async def test_a_sale_written_late_within_the_lag_is_found_by_the_next_run() -> None:
+    """A stamp older than one already read, written after it, would be lost if the newest were covered."""
+    world = World()
+    world.provider.put(order(1, 0.2))
+    await world.run()
+    world.provider.put(order(2, 1.5))
+    world.clock.advance(timedelta(minutes=3))
+    await world.run(overlap=timedelta(0))
     assert world.stands() == world.truth()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from suppli_connector_kit.errors import AuthError, NetworkError
+from suppli_connector_kit.errors import AuthError, CredentialsRefused, NetworkError
 from suppli_connector_kit.testing import MemoryProvider
 from suppli_connector_kit.testing.provider import lost_reply
 from suppli_connector_kit.tokens.keeper import AccountKey, KeeperTimes, TokenKeeper
@@ -241,3 +241,30 @@ async def test_tokens_show_in_no_text() -> None:
     assert "access-1" not in repr(stored)
     assert "refresh-1" not in repr(stored)
     assert from_secret(to_secret(stored)) == stored
+
+
+async def test_a_wrong_client_secret_is_not_taken_for_a_withdrawn_authorization() -> None:
+    """A typing error of ours in Vault would ask every owner to connect again."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+    good = setting.provider.refresh_tokens.copy()
+    setting.provider.refresh_tokens.clear()  # every refresh is refused, the access token works
+    with pytest.raises(CredentialsRefused):
+        await keeper.refresh(KEY)
+    assert setting.book.reauths == []
+    assert (await keeper.current(KEY)).tokens.access_token == "access-1"
+    setting.provider.refresh_tokens = good  # the secret is set right
+    assert (await keeper.refresh(KEY)).tokens.access_token == "access-2"
+
+
+async def test_a_withdrawn_authorization_asks_for_a_person() -> None:
+    """Nobody would hear that the shop is no longer imported."""
+    setting = Setting()
+    keeper = await setting.connected()
+    setting.half_life()
+    setting.provider.refresh_tokens.clear()
+    setting.provider.access_tokens.clear()
+    with pytest.raises(AuthError):
+        await keeper.refresh(KEY)
+    assert len(setting.book.reauths) == 1

@@ -17,7 +17,7 @@ from suppli_service_kit.outbox import enqueue
 
 from suppli_connector_kit.adapters.hold import Hold
 from suppli_connector_kit.domain.coverage import Spans, merge
-from suppli_connector_kit.domain.decisions import Changed, Known, SetAside
+from suppli_connector_kit.domain.decisions import Changed, Known, Recorded, SetAside
 from suppli_connector_kit.engine.ports import (
     ORDERS,
     ItemEntry,
@@ -34,12 +34,20 @@ _KNOWN = sa.text("""
     select order_id, content_hash, source_version from order_hashes
     where connection_id = :connection and order_id = any(:orders)
 """)
+_RECENT = sa.text("""
+    select order_id, location_id, currency, content_hash, source_version from order_hashes
+    where connection_id = :connection and order_id > :after and source_version >= :since
+    order by order_id limit :most
+""")
 _HASHES = sa.text("""
-    insert into order_hashes (connection_id, tenant_id, order_id, content_hash, source_version)
-    select :connection, :tenant, o, h, v
-    from unnest(cast(:orders as text[]), cast(:hashes as text[]), cast(:versions as bigint[])) as t (o, h, v)
+    insert into order_hashes (connection_id, tenant_id, order_id, content_hash, source_version, location_id,
+        currency)
+    select :connection, :tenant, o, h, v, l, c
+    from unnest(cast(:orders as text[]), cast(:hashes as text[]), cast(:versions as bigint[]),
+        cast(:locations as text[]), cast(:currencies as text[])) as t (o, h, v, l, c)
     on conflict (connection_id, order_id) do update
-    set content_hash = excluded.content_hash, source_version = excluded.source_version
+    set content_hash = excluded.content_hash, source_version = excluded.source_version,
+        location_id = excluded.location_id, currency = excluded.currency
     where order_hashes.source_version <= excluded.source_version
 """)
 _SET_ASIDE = sa.text("""
@@ -104,6 +112,11 @@ class SqlBooks:
         """Return what was recorded of these orders."""
         rows = await self._read(_KNOWN, orders=list(order_ids))
         return {row.order_id: Known(row.content_hash, row.source_version) for row in rows}
+
+    async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
+        """Return orders whose recorded modification is not before `since_us`, by id from `after` on."""
+        rows = await self._read(_RECENT, since=since_us, after=after, most=most)
+        return [Recorded(**row._mapping) for row in rows]
 
     async def record(self, entry: PageEntry, report: Report) -> None:
         """Record a page and the run's progress in one fenced transaction."""
@@ -180,6 +193,8 @@ def _hashes(changed: Iterable[Changed]) -> dict[str, Any]:
         "orders": list(newest),
         "hashes": [change.content_hash for change in newest.values()],
         "versions": [change.source_version for change in newest.values()],
+        "locations": [change.sale.location_id for change in newest.values()],
+        "currencies": [change.sale.currency for change in newest.values()],
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
+
+from suppli_contracts.events.sales import OrderState, SaleTotals
 
 from suppli_connector_kit.domain.business_day import zone_on
 from suppli_connector_kit.domain.hashing import sale_hash
@@ -32,6 +34,36 @@ class Changed:
     sale: Sale
     source_version: int
     content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An order that was said, as far as it is recorded: enough to take it back."""
+
+    order_id: str
+    location_id: str
+    currency: str
+    content_hash: str
+    source_version: int
+
+    def gone(self) -> Changed | None:
+        """Return the order as gone at the provider: no lines, no money; None where that was said already.
+
+        It keeps its last version, so that the later sighting wins, also over this one: an order that comes
+        back unchanged is said again.
+        """
+        nothing = SaleTotals(total=0)
+        sale = Sale(
+            self.order_id,
+            self.location_id,
+            OrderState.DELETED,
+            self.currency,
+            nothing,
+            lines=(),
+            adjustments=(),
+        )
+        content_hash = sale_hash(sale, None, normaliser_revision=0)
+        return None if content_hash == self.content_hash else Changed(sale, self.source_version, content_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +154,11 @@ class Rules:
     ) -> None:
         counting = from_start(sale, self.start)
         if counting is None:
-            into.before_start += 1
-            return
+            if known is None:
+                into.before_start += 1
+                return
+            # it counted once, e.g. before its zone changed: what was said of it is taken back
+            counting = replace(sale, lines=(), adjustments=(), totals=SaleTotals(total=0))
         content_hash = sale_hash(counting, _zone(counting, location.zones), self.revision)
         if known is not None and not self.say_again:
             same = known.content_hash == content_hash and (

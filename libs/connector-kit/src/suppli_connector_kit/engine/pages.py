@@ -13,7 +13,7 @@ from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.kafka.producer import MAX_MESSAGE_BYTES
 from suppli_service_kit.tracing import current_traceparent
 
-from suppli_connector_kit.domain.decisions import Decisions, Rules, SetAside
+from suppli_connector_kit.domain.decisions import Changed, Decisions, Rules, SetAside
 from suppli_connector_kit.domain.versions import observed
 from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Tally
 from suppli_connector_kit.engine.says import SaleMessages
@@ -76,15 +76,21 @@ class PageSayer:
         self._books, self._publisher, self._lease, self._queue = books, publisher, lease, queue
         self._clock, self._limits = clock, limits
         self._pages = 0
+        self.seen: set[str] = set()
+        """Orders that a sweep saw; what it should have seen and did not may be gone."""
 
-    async def say(self, orders: Sequence[OrderRef[Any]]) -> Published:
-        """Publish what changed among `orders`; return when it is acknowledged.
+    async def say(self, orders: Sequence[OrderRef[Any]], gone: Sequence[Changed] = ()) -> Published:
+        """Publish what changed among `orders`, and what is `gone`; return when it is acknowledged.
 
         Raises:
             LeaseLost: the lease has not longer left than publishing may take.
             suppli_service_kit.kafka.producer.PublishFailed: Kafka did not acknowledge everything.
         """
+        if self._job.kind is RunKind.SWEEP:
+            self.seen.update(order.order_id for order in orders)
         decided = await self._decide(orders)
+        decided.changed += gone
+        decided.understood += [change.sale.order_id for change in gone]
         await self._publish(await self._encode(decided))
         for outcome, count in (
             ("published", len(decided.changed)),

@@ -13,7 +13,7 @@ from suppli_contracts.events.sync import Republish, RunCounts, RunKind
 from suppli_service_kit.kafka.messages import OutMessage
 
 from suppli_connector_kit.domain.coverage import Spans
-from suppli_connector_kit.domain.decisions import Changed, Known, SetAside
+from suppli_connector_kit.domain.decisions import Changed, Known, Recorded, SetAside
 from suppli_connector_kit.protocol import CatalogItem
 
 ORDERS = "orders"
@@ -137,6 +137,12 @@ class Books(Protocol):
 
     async def known(self, order_ids: Sequence[str]) -> Mapping[str, Known]:
         """Return what was recorded of these orders."""
+        ...
+
+    async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
+        """Return up to `most` orders whose recorded modification is not before `since_us` (microseconds), by
+        their ids, beginning behind the id `after`.
+        """
         ...
 
     async def record(self, entry: PageEntry, report: Report) -> None:

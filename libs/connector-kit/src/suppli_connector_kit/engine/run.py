@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from suppli_service_kit.clock import Clock
 from suppli_connector_kit.domain.business_day import day_start
 from suppli_connector_kit.domain.changes import is_imported
 from suppli_connector_kit.domain.coverage import Span, Spans
-from suppli_connector_kit.domain.decisions import Rules
+from suppli_connector_kit.domain.decisions import Changed, Rules
 from suppli_connector_kit.domain.instants import HOUR_US, SECOND_US, to_us
 from suppli_connector_kit.domain.planning import Walk, plan
 from suppli_connector_kit.engine.catalog import sync_catalog
@@ -23,6 +23,7 @@ from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEnt
 from suppli_connector_kit.engine.walk import ProviderClock, Walker
 from suppli_connector_kit.protocol import Connector, LocationContext, Session, Zone
 
+_RECENT = 1000  # recorded orders looked through at once
 _ROUNDS = 3  # a long run looks again whether time has passed meanwhile; the rest is the next run's
 _LATER_US = 60 * SECOND_US
 _MICROSECOND = timedelta(microseconds=1)
@@ -128,21 +129,40 @@ class SyncRun:
             await self._by_id(republish.order_ids)
             return
         await self._rounds()
+        if self._job.kind is RunKind.SWEEP:
+            await self._missed()
 
     def _outgrown(self) -> list[str]:
         """Return the set-aside orders that an older reading failed on."""
         revision = self._connector.normaliser_revision
         return sorted(order for order, failed in self._job.waiting.items() if failed < revision)
 
-    async def _by_id(self, order_ids: Sequence[str]) -> None:
-        """Read single orders again; one that is gone at the provider waits no longer."""
+    async def _missed(self) -> None:
+        """End at zero the orders that the sweep should have listed and that the provider no longer has.
+
+        That the walk did not list an order proves nothing, it may have moved on: each one is asked for by id.
+        """
+        since, after = self._again()[0], ""
+        while recent := await self._books.recent(since, after, _RECENT):
+            missed = [order for order in recent if order.order_id not in self._sayer.seen]
+            gone = {order.order_id: change for order in missed if (change := order.gone()) is not None}
+            await self._by_id(list(gone), gone)
+            after = recent[-1].order_id
+
+    async def _by_id(self, order_ids: Sequence[str], known: Mapping[str, Changed] | None = None) -> None:
+        """Read single orders again; one that is gone at the provider waits no longer.
+
+        Args:
+            known: what is said of those that are gone.
+        """
         most = self._connector.ids_per_call
         for at in range(0, len(order_ids), most):
             asked = order_ids[at : at + most]
             page = await self._connector.orders_by_id(self._session, asked)
-            said = await self._sayer.say(page.orders)
-            entry = said.entry(self._waiting)
             gone = set(asked) - {order.order_id for order in page.orders}
+            taken_back = [known[order] for order in sorted(gone)] if known else []
+            said = await self._sayer.say(page.orders, taken_back)
+            entry = said.entry(self._waiting)
             cleared = set(entry.cleared) | gone & self._waiting
             self.report.tally.add(entry.tally)
             entry = PageEntry(entry.tally, entry.changed, entry.set_aside, cleared)

@@ -19,9 +19,16 @@ from suppli_service_kit.logs import get_logger
 from suppli_service_kit.vault import VaultConflict, VaultUnavailable
 from suppli_service_kit.waiting import Backoff
 
-from suppli_connector_kit.errors import AuthError, NetworkError, ProviderError, ProviderUnavailable
+from suppli_connector_kit.errors import (
+    AuthError,
+    CredentialsRefused,
+    NetworkError,
+    ProviderError,
+    ProviderUnavailable,
+)
 from suppli_connector_kit.metrics import REFRESHES
 from suppli_connector_kit.protocol import Application, Connector, Tokens
+from suppli_connector_kit.tokens.fixed import FixedSession
 from suppli_connector_kit.tokens.ports import AccountKey as AccountKey
 from suppli_connector_kit.tokens.ports import KeeperTimes as KeeperTimes
 from suppli_connector_kit.tokens.ports import SecretStore, TokenBook
@@ -219,7 +226,14 @@ class TokenKeeper:
         """Call the provider as the intent's writer, and store what comes of it."""
         try:
             tokens = await self._call(promised.tokens)
-        except AuthError:
+        except AuthError as refused:
+            if await self._still_authorized(promised.tokens):
+                REFRESHES.labels("credentials_refused").inc()
+                self._application = None  # read again, as an operator may have set it right
+                await self._settle(key, replace(promised, intent=None), version)
+                name = self._connector.manifest.name
+                problem = f"{name} refuses to refresh an account that is authorized"
+                raise CredentialsRefused(f"{problem}: {CredentialsRefused.advice}") from refused
             REFRESHES.labels("refused").inc()
             await self._bury(key, promised, version)
             raise
@@ -229,6 +243,21 @@ class TokenKeeper:
         REFRESHES.labels("done").inc()
         renewed = promised.refreshed(tokens, attempt=intent.attempt, at=self._clock.now())
         return await self._write(key, renewed, version, intent, over=promised.tokens)
+
+    async def _still_authorized(self, tokens: Tokens) -> bool:
+        """Return whether a refused refresh must be our own credentials' fault.
+
+        A withdrawn authorization takes the access token with it; a wrong client secret does not. A single-use
+        refresh token may be spent while the access token works, so there it proves nothing.
+        """
+        if self.single_use:
+            return False
+        try:
+            async with asyncio.timeout(self._times.call):
+                await self._connector.account(FixedSession(tokens))
+        except (ProviderError, TimeoutError):
+            return False
+        return True
 
     async def _call(self, tokens: Tokens) -> Tokens:
         application = await self.application()

@@ -47,6 +47,8 @@ TENANT_TABLES = {
         tenant_id uuid not null,
         content_hash text not null,
         source_version bigint not null,
+        location_id text not null,
+        currency text not null,
         primary key (connection_id, order_id)
     """,
     "coverage": """
