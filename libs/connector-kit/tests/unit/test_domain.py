@@ -23,7 +23,9 @@ from suppli_connector_kit.domain.planning import plan
 from suppli_connector_kit.domain.redact import redact_text
 from suppli_connector_kit.domain.sale import assured, from_start
 from suppli_connector_kit.domain.versions import MAX_PAGES, observed
-from suppli_connector_kit.protocol import LocationContext, OrderRef, Sale, Zone
+from suppli_connector_kit.engine.catalog import changes
+from suppli_connector_kit.protocol import CatalogItem, LocationContext, OrderRef, Sale, Zone
+from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.connections import (
     ConnectedLocation,
     ConnectionChanged,
@@ -240,6 +242,23 @@ def test_typed_text_is_redacted_in_every_sale_whatever_the_connector_did() -> No
     [done] = assured(sale(typed), HERE, to_us(NOON)).lines
     assert (done.name, done.modifiers[0].name) == ("For", None)
     assert assured(sale(), HERE, to_us(NOON)).lines[0].name == "Coffee"
+
+
+@pytest.mark.parametrize(("bad", "good"), [("Caf\0é", "Caf\ufffdé"), ("Tea \ud83d", "Tea ?")])
+def test_text_that_no_database_takes_is_cleaned_wherever_it_is(bad: str, good: str) -> None:
+    """One odd character in an item's name would stop every consumer at that order."""
+    extra = Modifier(modifier_id=bad, external_id="M", name=bad, quantity="1", gross=0)
+    dirty = line(line_id=bad, name=bad, variation_name=bad, category=bad, unit=bad, modifiers=(extra,))
+    done = assured(replace(sale(line(line_id="2"), dirty), channel=bad), HERE, to_us(NOON))
+    assert done.channel == good
+    [clean, found] = done.lines
+    assert clean == line(line_id="2")
+    texts = {found.line_id, found.name, found.variation_name, found.category, found.unit}
+    assert texts | {found.modifiers[0].modifier_id, found.modifiers[0].name} == {good}
+    assert found.disposition is Disposition.SOLD
+    [entry] = changes([CatalogItem("V1", ItemKind.ITEM, name=bad, sku="S")], {})
+    assert (entry.item.name, entry.item.sku) == (good, "S")
+    msgspec.json.encode(done)
 
 
 def test_only_what_happened_from_the_start_date_on_counts() -> None:

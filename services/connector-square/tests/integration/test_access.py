@@ -11,6 +11,7 @@ from suppli_connector_kit.client import Budget
 from suppli_connector_kit.errors import (
     AuthError,
     CodeRefused,
+    CredentialsRefused,
     MissingScope,
     NetworkError,
     ProviderError,
@@ -87,6 +88,15 @@ async def test_used_code_and_wrong_secret(control: SandboxControl, connector: Sq
     fresh = (await consent(connector, "allow"))["code"][0]
     with pytest.raises(CodeRefused):
         await connector.exchange(wrong, code=fresh, redirect_uri=CALLBACK, environment="production")
+
+
+async def test_revocation_with_a_wrong_secret_is_not_taken_for_done(
+    control: SandboxControl, connector: SquareConnector, session: HeldSession
+) -> None:
+    """Our access would stay although we said that it was withdrawn."""
+    with pytest.raises(CredentialsRefused):
+        await connector.revoke(Application(APPLICATION.client_id, "wrong"), session.tokens)
+    assert (await connector.account(session)).account_id == MERCHANT
 
 
 async def test_lost_reply_to_a_refresh_costs_nothing(

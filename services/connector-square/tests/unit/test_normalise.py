@@ -123,6 +123,37 @@ def test_refund_by_amount_is_money_not_a_product() -> None:
     assert (sale.totals.total, sale.totals.tax) == (-700, 0)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "counts"),
+    [
+        (["REJECTED"], False),
+        (["FAILED", "REJECTED"], False),
+        (["APPROVED"], True),
+        (["PENDING"], True),
+        (["FAILED", "APPROVED"], True),
+        ([], True),
+    ],
+)
+def test_refund_that_failed_returned_nothing(statuses: list[str], counts: bool) -> None:
+    """A card refund that the bank rejected would take a sale back that was never given back."""
+    back = line("R1", 500) | {"gross_return_money": usd(500)}
+    amounts = {"total_money": usd(500)}
+    refunds = [{"status": status} for status in statuses]
+    net = {"total_money": usd(500)}
+    sale = read(
+        order(
+            line(),
+            returns=[{"return_line_items": [back]}],
+            return_amounts=amounts,
+            net_amounts=net,
+            refunds=refunds,
+        )
+    )
+    assert [each.line_id for each in sale.lines] == (["L1", "R1"] if counts else ["L1"])
+    assert sale.totals.total == (500 if counts else 1000)
+    assert exact(sale)
+
+
 def test_return_amounts_without_lines() -> None:
     """A refund that Square states only as a sum must still reach the day's money."""
     amounts = {"total_money": usd(540), "tax_money": usd(40), "tip_money": usd(100)}

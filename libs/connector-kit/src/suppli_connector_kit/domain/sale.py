@@ -11,21 +11,27 @@ from suppli_contracts.events.sales import Adjustment, AdjustmentKind, Modifier, 
 from suppli_connector_kit.domain.business_day import business_date
 from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.domain.redact import redact_text
+from suppli_connector_kit.domain.text import cleaned, cleaned_struct, is_clean
 from suppli_connector_kit.protocol import LocationContext, Sale
 
 UNEXPLAINED_ID = "unexplained"
 
 
 def assured(sale: Sale, location: LocationContext, modified_us: int) -> Sale:
-    """Return `sale` with typed text redacted, and with lines + adjustments = total less tax.
+    """Return `sale` with clean and redacted text, and with lines + adjustments = total less tax.
 
     Args:
         sale: as the connector understood it.
         location: tells the business date of an amount that nothing explains.
-        modified_us: the instant of such an amount (microseconds since 1970 UTC) where the order has no
-        line and
-            no adjustment.
+        modified_us: the instant of such an amount (microseconds since 1970 UTC) where the order has neither
+            line nor adjustment.
     """
+    if sale.channel is not None and not is_clean(sale.channel):
+        sale = replace(sale, channel=cleaned(sale.channel))
+    for line in sale.lines:
+        if not is_clean(_texts(line)):
+            sale = replace(sale, lines=tuple(_cleaned(each) for each in sale.lines))
+            break
     for line in sale.lines:
         if _has_typed_text(line):
             sale = replace(sale, lines=tuple(_redacted(each) for each in sale.lines))
@@ -89,6 +95,22 @@ def _when(sale: Sale, location: LocationContext, modified_at: datetime) -> tuple
     if dated is None:
         return modified_at, business_date(modified_at, location.zones)
     return dated.occurred_at, dated.business_date
+
+
+def _texts(line: SaleLine) -> str:
+    """Return all of a line's text in one, so that it is looked at once."""
+    shown = f"{line.line_id}{line.name}{line.variation_name}{line.unit}{line.variation_id}{line.item_id}"
+    if line.modifiers:
+        shown += "".join(f"{each.modifier_id}{each.name}{each.external_id}" for each in line.modifiers)
+    if line.returns is not None:
+        shown += f"{line.returns.order_id}{line.returns.line_id}"
+    return f"{shown}{line.category}{line.sku}{line.barcode}{line.reason}"
+
+
+def _cleaned(line: SaleLine) -> SaleLine:
+    modifiers = tuple(cleaned_struct(each) for each in line.modifiers)
+    returns = None if line.returns is None else cleaned_struct(line.returns)
+    return msgspec.structs.replace(cleaned_struct(line), modifiers=modifiers, returns=returns)
 
 
 def _is_custom(line: SaleLine) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from suppli_connector_kit.domain.hashing import item_hash
+from suppli_connector_kit.domain.text import cleaned_item
 from suppli_connector_kit.engine.ports import Books, ItemEntry, KnownItem, Report
 from suppli_connector_kit.metrics import ITEMS
 from suppli_connector_kit.protocol import CatalogItem, Connector, Session
@@ -35,7 +36,8 @@ async def sync_catalog(connector: Connector[Any], session: Session, books: Books
 def changes(items: Iterable[CatalogItem], known: Mapping[str, KnownItem]) -> list[ItemEntry]:
     """Return the items that differ from what was said of them, each once, with their next revision."""
     entries: dict[str, ItemEntry] = {}
-    for item in items:
+    for each in items:
+        item = cleaned_item(each)
         before = known.get(item.external_id)
         if item.deleted:
             if before is None:
