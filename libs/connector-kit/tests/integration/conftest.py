@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import NewTopic
 from suppli_connector_kit.adapters.connections import ConnectionBook
 from suppli_connector_kit.adapters.hold import LeaseTimes
 from suppli_connector_kit.adapters.queue import Claimed, RunQueue
@@ -33,9 +32,10 @@ from suppli_contracts.events.connections import (
 )
 from suppli_contracts.events.sales import SaleRecorded
 from suppli_contracts.events.sync import RunKind, RunSync, SyncRunChanged
-from suppli_contracts.topics import CATALOG_EXTERNAL, SALES_RAW, SYNC_EVENTS
-from suppli_embedded.kafka import KafkaServer
+from suppli_contracts.topics import SALES_RAW, SYNC_EVENTS, registry
+from suppli_embedded.kafka import KafkaServer, run_apart
 from suppli_embedded.postgres import ServiceDatabase
+from suppli_embedded.topics import create_topics
 from suppli_service_kit.clock import SystemClock
 from suppli_service_kit.database import Database, database_at, migrate
 from suppli_service_kit.kafka.producer import Producer
@@ -252,8 +252,7 @@ async def connector_database(make_database: Callable[[str], ServiceDatabase]) ->
 
 @pytest.fixture(scope="session")
 async def topics(kafka: KafkaServer) -> str:
-    names = (SALES_RAW, SYNC_EVENTS, CATALOG_EXTERNAL)
-    kafka.ensure_topics([NewTopic(name, 2, 1) for name in names])
+    run_apart(lambda: create_topics(kafka.bootstrap_servers, registry((PROVIDER,))))
     return kafka.bootstrap_servers
 
 

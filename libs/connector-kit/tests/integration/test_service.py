@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 import pytest
-from aiokafka.admin import NewTopic
 from pydantic_settings import SettingsConfigDict
 from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.service import connector_service
@@ -79,7 +78,6 @@ async def running(
     vault_settings: VaultSettings,
     connector_database: ServiceDatabase,
 ) -> AsyncIterator[tuple[Service, MemoryProvider, httpx.AsyncClient, UUID]]:
-    kafka.ensure_topics([NewTopic(CONNECTIONS, 1, 1), NewTopic(sync_commands("memory"), 1, 1)])
     provider = MemoryProvider(SystemClock())
     settings = Settings(
         environment=Environment.DEVELOPMENT,
