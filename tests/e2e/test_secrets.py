@@ -1,0 +1,345 @@
+"""A token or a customer's name in a log, a table or a topic is a shop's trust lost, and the law's matter."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from suppli_demo.shop import Refused, Shop, wait_for
+from suppli_demo.system import CLIENT_SECRET, System
+from suppli_embedded.processes import ServiceProcess
+from suppli_sandbox.client import LocationSpec, MerchantSettings, MerchantSpec
+
+from tests.e2e.collector import Collector, collecting
+from tests.e2e.conftest import ZONE, World, sign_in
+from tests.e2e.personal import Canaries, custom_lines, letters, not_understood, personal_order
+from tests.e2e.provider import Echo, Provider, provider_before
+from tests.e2e.stores import Stores, counted, search
+
+STORES = ("logs", "databases", "topics", "metrics", "traces", "answers")
+PLANTED = "planted.v1"
+SEARCH = "/v2/orders/search"
+TOKEN = "/oauth2/token"
+
+
+@dataclass
+class Evidence:
+    """A shop's whole life, and all that was written meanwhile."""
+
+    system: System
+    provider: Provider
+    collector: Collector
+    people: Canaries
+    typed: Canaries
+    marks: tuple[str, str]
+    secrets: dict[str, str] = field(default_factory=dict)
+    for_the_person: dict[str, str] = field(default_factory=dict)
+    answers: list[tuple[str, int, bytes]] = field(default_factory=list)
+
+    def stores(self) -> Stores:
+        """Return every store."""
+        stores = Stores(self.system)
+        stores.by_name["traces"] = self.collector.places
+        stores.by_name["answers"] = self.all_answers
+        return stores
+
+    def all_answers(self) -> Iterator[tuple[str, bytes]]:
+        """Every answer that the public API gave."""
+        for what, status, body in self.answers:
+            yield f"{what} -> {status}", body
+
+    def errors(self) -> Iterator[tuple[str, bytes]]:
+        """The answers that say what went wrong."""
+        for what, status, body in self.answers:
+            if status >= 400:
+                yield f"{what} -> {status}", body
+
+    def watch(self, shop: Shop) -> None:
+        """Keep what a person sends and gets."""
+
+        def sent(request: httpx.Request) -> None:
+            if key := request.headers.get("idempotency-key"):
+                self.secrets[f"idempotency key of {request.url.path} {len(self.secrets)}"] = key
+
+        def got(answer: httpx.Response) -> None:
+            answer.read()
+            request = answer.request
+            self.answers.append((f"{request.method} {request.url.path}", answer.status_code, answer.content))
+
+        shop.client.event_hooks = {"request": [sent], "response": [got]}
+        token = shop.client.headers["authorization"].removeprefix("Bearer ")
+        self.secrets |= {"a person's token": token, "its signature": token.rpartition(".")[2]}
+
+
+@pytest.fixture(scope="module")
+def evidence(system: System) -> Iterator[Evidence]:
+    """Live a shop's life before a provider that repeats secrets in its errors, traced in full."""
+    with provider_before(system.sandbox.url) as provider, collecting() as collector:
+        traced = {
+            "SUPPLI_OTEL_ENDPOINT": collector.url,
+            "SUPPLI_OTEL_SAMPLE_RATIO": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "300",
+        }
+        squared = {
+            "SUPPLI_CONNECTOR_SQUARE_BASE_URL": provider.url,
+            "SUPPLI_CONNECTOR_SQUARE_RETRY_BASE_SECONDS": "0.05",
+        }
+        with environment(
+            system, dict.fromkeys(system.services, traced) | {"connector-square": traced | squared}
+        ):
+            marks = (letters(), letters())
+            found = Evidence(system, provider, collector, Canaries(), Canaries(), marks)
+            live(found)
+            found.secrets |= platform_secrets(system) | {"application secret": CLIENT_SECRET}
+            for name, value in provider.secrets.items():
+                (found.for_the_person if name.startswith("state") else found.secrets)[name] = value
+            yield found
+
+
+def live(found: Evidence) -> None:
+    """Connect, import, sync, refresh, fail in every way, authorize again and disconnect."""
+    system, provider = found.system, found.provider
+    number = uuid4().hex[:8].upper()
+    location, merchant = f"LSECRET{number}", f"MLSECRET{number}"
+    system.control.create_merchant(
+        MerchantSpec(
+            id=merchant, name="Secret", locations=(LocationSpec(id=location, name="Bar", timezone=ZONE),)
+        )
+    )
+    system.control.configure_merchant(merchant, MerchantSettings(access_token_seconds=60))
+    at = "2026-03-05T15:00:00Z"
+    system.control.put_orders(
+        merchant,
+        [
+            personal_order(location, 1, at, found.people, "order"),
+            custom_lines(location, 2, at, found.typed, found.marks),
+            *not_understood(location, 3, at, found.people),
+        ],
+    )
+    shop = sign_in(system, uuid4())
+    found.watch(shop)
+    world = World(system, shop, merchant, (location,))
+
+    provider.echo(Echo(TOKEN, 400))
+    refused = shop.consent(shop.begin()["authorize_url"], merchant)
+    assert refused.status_code >= 400
+    connection = world.connect()
+    keep_sessions(found, shop)
+    refund(found, world, location, merchant, at)
+    read_everything(shop, connection)
+    failures(found, world, connection)
+    begun = shop.call("POST", f"/v1/connections/{connection}/reauthorize")
+    keep_sessions(found, shop)
+    assert shop.consent(begun["authorize_url"], merchant).status_code == 200
+    before = len(provider.secrets)
+    assert world.sync(connection)["state"] == "succeeded"
+    wait_for(lambda: len(provider.secrets) > before or None, "another token by refresh")
+    read_everything(shop, connection)
+    provider.echo(Echo("/oauth2/revoke", 401))
+    shop.call("POST", f"/v1/connections/{connection}/disconnect", json={"erase": False})
+    wait_for(lambda: provider.pending() == 0 or None, "the revocation")
+
+
+def refund(found: Evidence, world: World, location: str, merchant: str, at: str) -> None:
+    """Map all, and take a typed line back, so that names go every way that a sale's go."""
+    world.map_everything(world.shop.call("GET", "/v1/connections")["items"][-1]["id"])
+    back = custom_lines(location, 9, at, found.typed, found.marks)
+    back["returns"] = [{"uid": "r", "return_line_items": back.pop("line_items")}]
+    for line in back["returns"][0]["return_line_items"]:
+        line["gross_return_money"] = line.pop("gross_sales_money")
+    found.system.control.put_orders(merchant, [back])
+
+
+def failures(found: Evidence, world: World, connection: str) -> None:
+    """Let syncs fail while the provider repeats the token wherever its answers have room."""
+    provider, shop = found.provider, world.shop
+    provider.echo(Echo(SEARCH, 502, "html"), Echo(SEARCH, 200, "garbled"), Echo(SEARCH, 503))
+    assert world.sync(connection)["state"] == "succeeded"
+    provider.echo(Echo(SEARCH, 302, "redirect"), Echo(SEARCH, 400))
+    wait_for(lambda: provider.pending() < 2 or (shop.sync(connection) and None), "the redirect to be met")
+    wait_for(lambda: provider.pending() < 1 or (shop.sync(connection) and None), "the refusal to be met")
+    shop.wait_for_runs(connection)
+    provider.echo(Echo(SEARCH, 401))
+    with suppress(Refused):
+        shop.sync(connection)
+    wait_for(lambda: needs_person(shop, connection), "the connection to ask for a person")
+    with pytest.raises(Refused):
+        shop.sync(connection)
+
+
+def needs_person(shop: Shop, connection: str) -> bool | None:
+    """Return True once the connection asks to be authorized again."""
+    error = shop.call("GET", f"/v1/connections/{connection}")["error"]
+    return True if error and error["reauth_required"] else None
+
+
+def read_everything(shop: Shop, connection: str) -> None:
+    """Read all that the API shows of a connection."""
+    path = f"/v1/connections/{connection}"
+    for part in ("", "/runs", "/coverage", "/set-aside", "/preview?days=14"):
+        shop.call("GET", path + part)
+    shop.call("GET", f"{path}/days", params={"from": "2026-03-01", "to": "2026-03-31"})
+    for item in shop.items(connection):
+        shop.call("GET", f"/v1/items/{item['item_id']}")
+    assert len(shop.call("GET", f"{path}/set-aside")["items"]) == 4
+
+
+def keep_sessions(found: Evidence, shop: Shop) -> None:
+    """Note the cookies that bind a redirect to its browser."""
+    for cookie in shop.client.cookies.jar:
+        found.secrets[f"session {cookie.name}"] = str(cookie.value)
+
+
+def platform_secrets(system: System) -> dict[str, str]:
+    """Return passwords, AppRole ids and internal tokens of the running system."""
+    runtime = system.runtime
+    found = {
+        f"{path.stem} {role} password": password
+        for path in (runtime.state_dir / "postgres" / "passwords").glob("*.json")
+        for role, password in json.loads(path.read_text()).items()
+    }
+    for name in system.services:
+        found[f"{name} secret id"] = runtime.openbao.secret_id_file(name).read_text().strip()
+        if runtime.openbao.folder.has_internal_api(name):
+            found[f"{name} internal token"] = runtime.openbao.internal_token(name)
+    return found
+
+
+@contextmanager
+def environment(system: System, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Run services with more environment variables, and as before afterwards."""
+    before = {name: dict(system.services[name].env) for name in changes}
+
+    def again(service: ServiceProcess, variables: Mapping[str, str]) -> None:
+        service.kill()  # nothing is lost by it, and it is quick
+        service.env = dict(variables)
+        service.start()
+        service.wait_ready(60)
+
+    def all_again(wanted: Mapping[str, Mapping[str, str]]) -> None:
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            for done in [pool.submit(again, system.services[name], wanted[name]) for name in wanted]:
+                done.result()
+
+    try:
+        all_again({name: before[name] | dict(more) for name, more in changes.items()})
+        yield
+    finally:
+        all_again(before)
+
+
+def test_no_secret_is_written_anywhere(evidence: Evidence) -> None:
+    """Whoever reads a log, a dump or a topic must not be able to act as the shop, a person or a service."""
+    kinds = {name.rstrip("0123456789").strip() for name in evidence.provider.secrets}
+    assert {"access_token", "refresh_token", "client_secret", "code", "state"} <= kinds
+    assert sum(name.startswith("access_token") for name in evidence.provider.secrets) >= 3, "refreshed"
+    assert {echo.kind for echo in evidence.provider.echoed} == {"errors", "html", "redirect", "garbled"}
+    stores = evidence.stores()
+    found = search(evidence.secrets, stores.by_name)
+    # An authorize URL is the person's own: its state is in that one answer, and nowhere else.
+    elsewhere = {name: store for name, store in stores.by_name.items() if name != "answers"}
+    found += search(evidence.for_the_person, elsewhere | {"error answers": evidence.errors})
+    assert not found, counted(found)
+
+
+def test_no_personal_data_is_written_anywhere(evidence: Evidence) -> None:
+    """A shop's customers never agreed to be known here, least of all by an order that was not understood."""
+    assert len(evidence.people.by_place) > 100
+    found = search(evidence.people.by_place, evidence.stores().by_name)
+    assert not found, counted(found)
+
+
+def test_typed_names_are_kept_without_what_points_to_a_person(evidence: Evidence) -> None:
+    """A custom line's name says what was sold; the customer's number typed beside it must not go along."""
+    stores = evidence.stores().by_name
+    found = search(evidence.typed.by_place, stores)
+    assert not found, counted(found)
+    for mark in evidence.marks:
+        assert search({"mark": mark}, {"topics": stores["topics"]}), "the name itself never came along"
+
+
+def test_traces_come_from_every_service(evidence: Evidence) -> None:
+    """Traces that nobody sent hold no secret either."""
+    wait_for(
+        lambda: set(evidence.system.services) <= set(evidence.collector.spans()) or None,
+        "spans of each service",
+    )
+    names = {name for spans in evidence.collector.spans().values() for name in spans}
+    assert "GET /v1/oauth/callback" in names
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_search_finds_what_is_planted(evidence: Evidence, store: str) -> None:
+    """A search that cannot find would call every leak a success."""
+    assert set(evidence.stores().by_name) == set(STORES)
+    for needle, places in planted(evidence, store).items():
+        found = search({"planted": needle.swapcase()}, {store: evidence.stores().by_name[store]})
+        assert {each.place for each in found} >= places, needle
+
+
+def planted(evidence: Evidence, store: str) -> dict[str, set[str]]:
+    """Plant needles in a store (or name what is surely there) and return them with the places they lie in."""
+    system, services = evidence.system, set(evidence.system.services)
+    needle = f"planted{secrets.token_hex(8)}"
+    if store == "logs":
+        with (system.folder / "logs" / "planted.log").open("w") as log:
+            log.write(f'{{"event": "{needle}"}}\n')
+        own = {f"{name}.log" for name in services}
+        return {needle: {"planted.log"}, "service_started": own, "audit": {"audit.log"}}
+    if store == "databases":
+        return plant_rows(system, needle)
+    if store == "topics":
+        kafka = system.runtime.kafka
+        kafka.ensure_topics([NewTopic(PLANTED, num_partitions=1, replication_factor=1)])
+        asyncio.run(produce(system, needle))
+        return {f"{needle}{part}": {PLANTED} for part in ("key", "header", "value")}
+    if store == "metrics":
+        return {"suppli_": services}
+    if store == "traces":
+        request = ExportTraceServiceRequest()
+        span = request.resource_spans.add().scope_spans.add().spans.add(name="planted")
+        span.attributes.add(key="url").value.string_value = f"https://provider/?token={needle}"
+        body = gzip.compress(request.SerializeToString())
+        httpx.post(f"{evidence.collector.url}/v1/traces", content=body, headers={"content-encoding": "gzip"})
+        return {needle: {place for place, _ in list(evidence.collector.places())[-1:]}}
+    evidence.answers.append(("GET /planted", 500, needle.encode()))
+    return {needle: {"GET /planted -> 500"}}
+
+
+def plant_rows(system: System, needle: str) -> dict[str, set[str]]:
+    """Plant needles as text, as JSON and as bytes in every service's database."""
+    tables: set[str] = set()
+    for name in system.services:
+        database = f"suppli_{name.replace('-', '_')}"
+        with system.runtime.postgres.connect(database) as connection:
+            connection.execute("create table if not exists planted (a text, b jsonb, c bytea)")
+            values = [
+                f"{needle}text",
+                json.dumps({"a": [f"{needle}json"]}),
+                f"\x00{needle}bytes\xff".encode(),
+            ]
+            connection.execute("insert into planted values (%s, %s, %s)", values)
+        tables.add(f"{database}.public.planted")
+    return {f"{needle}{part}": tables for part in ("text", "json", "bytes")}
+
+
+async def produce(system: System, needle: str) -> None:
+    """Plant needles in a compressed record, too long to lie open in its bytes by chance."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=system.runtime.kafka.bootstrap_servers, compression_type="zstd"
+    ) as producer:
+        headers = [("ce_type", f"{needle}header".encode())]
+        value = f"{needle}value".encode() * 50
+        await producer.send_and_wait(PLANTED, value, key=f"{needle}key".encode(), headers=headers)
