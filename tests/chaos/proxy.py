@@ -106,7 +106,7 @@ class Proxy:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link, *, answers: bool
     ) -> None:
-        with suppress(OSError):
+        try:
             while data := await reader.read(_SLOW_CHUNK if self.mode is Mode.SLOW else _CHUNK):
                 await self._passing.wait()
                 if self.mode is Mode.SLOW:
@@ -123,6 +123,8 @@ class Proxy:
                 await writer.drain()
             if writer.can_write_eof():
                 writer.write_eof()
+        except OSError:  # one end died: the other must hear of it, or it would wait for ever
+            link.reset()
 
 
 class _Link:
