@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
+from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from suppli_service_kit import metrics
 from suppli_service_kit.kafka.connection import client_options
@@ -22,6 +26,8 @@ STOP_SECONDS = (
     2.0  # how long a stopping producer may flush; an unacknowledged message is its caller's to send again
 )
 MAX_MESSAGE_BYTES = 950_000  # Kafka's own limit is 1 MiB a batch, with headers and framing
+
+Wave: TypeAlias = "dict[tuple[str, int], BatchBuilder]"
 
 
 class PublishFailed(Exception):
@@ -42,12 +48,22 @@ def check_sizes(messages: Sequence[OutMessage]) -> None:
             )
 
 
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """Return the partition of a key: CRC-32 modulo their number, as librdkafka's `consistent` does it.
+
+    Every producer of ours goes by it, so that a key stays on its partition. Kafka's Java client takes murmur2
+    instead, which has no fast form in Python: it alone took 25 us a message. No key: any partition.
+    """
+    return random.randrange(partitions) if key is None else crc32(key) % partitions  # noqa: S311
+
+
 class Producer:
     """One idempotent producer (`acks=all`, zstd); replaced by a new one after any failure.
 
     Replacing matters: after an outage a producer may refuse a partition for good (OutOfOrderSequenceNumber),
     and one whose caller stopped waiting would still deliver later what the caller sends again.
     Messages of one key stay in the order in which they were handed over; several tasks may publish at once.
+    A key's partition is its CRC-32 modulo the topic's partitions (`partition_of`), whoever of us writes it.
     """
 
     def __init__(self, settings: KafkaSettings, *, client_id: str = "suppli") -> None:
@@ -156,9 +172,11 @@ async def _send_all(client: AIOKafkaProducer, messages: Sequence[OutMessage]) ->
     failure: BaseException | None = None
     acknowledgements: list[asyncio.Future[Any]] = []
     try:
-        for each in messages:
-            sent = await client.send(each.topic, each.value, each.key, headers=list(each.headers))
-            acknowledgements.append(sent)
+        for wave in await _batches(client, messages):
+            # A partition's next batch is taken once the one before it is on its way: they keep their order.
+            for (topic, partition), batch in wave.items():
+                sent = await client.send_batch(batch, topic, partition=partition)
+                acknowledgements.append(sent)
         for acknowledgement in acknowledgements:
             try:
                 await acknowledgement
@@ -169,6 +187,35 @@ async def _send_all(client: AIOKafkaProducer, messages: Sequence[OutMessage]) ->
             acknowledgement.add_done_callback(_retrieve)
     if failure is not None:
         raise failure
+
+
+async def _batches(client: AIOKafkaProducer, messages: Sequence[OutMessage]) -> list[Wave]:
+    """Return the messages as closed batches: the first of each partition, the second of each, and so on.
+
+    Whole batches instead of `send`, which costs a coroutine, a future and a look at the metadata for each
+    message: several times what putting the message into its batch does.
+    """
+    partitions = {
+        topic: len(await client.partitions_for(topic)) for topic in {each.topic for each in messages}
+    }
+    now = int(time.time() * 1000)
+    waves: list[Wave] = []
+    filling: dict[tuple[str, int], tuple[BatchBuilder, int]] = {}
+    for each in messages:
+        place = each.topic, partition_of(each.key, partitions[each.topic])
+        values = {"timestamp": now, "key": each.key, "value": each.value, "headers": list(each.headers)}
+        batch, number = filling.get(place, (None, -1))
+        if batch is None or batch.append(**values) is None:  # full
+            batch, number = client.create_batch(), number + 1
+            batch.append(**values)  # an empty one takes a message of any size
+            filling[place] = batch, number
+            if number == len(waves):
+                waves.append({})
+            waves[number][place] = batch
+    for wave in waves:
+        for batch in wave.values():
+            batch.close()
+    return waves
 
 
 def _retrieve(acknowledgement: asyncio.Future[Any]) -> None:
