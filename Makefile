@@ -8,7 +8,7 @@ PACKAGES := $(sort $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.t
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 SOURCES := libs services sandbox deploy tests tools $(wildcard benchmarks)
 
-.PHONY: help setup demo test test-unit check format generate bench lock clean
+.PHONY: help setup demo test test-unit check format generate bench chaos lock clean
 
 help: ## what the verbs are
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, Kafka topics
 
 bench: $(VENV)/.development ## measure, next to bare-bones baselines
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.development ## strike the running system with seeded faults and compare with the truth (FAULTS=n SEED=s)
+	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),20) --seed $(or $(SEED),1)
 
 lock: $(BIN)/uv ## resolve requirements*.in again into the lock files
 	@for name in requirements requirements-dev; do \
