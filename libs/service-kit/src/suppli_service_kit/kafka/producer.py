@@ -52,7 +52,7 @@ def partition_of(key: bytes | None, partitions: int) -> int:
     """Return the partition of a key: CRC-32 modulo their number, as librdkafka's `consistent` does it.
 
     Every producer of ours goes by it, so that a key stays on its partition. Kafka's Java client takes murmur2
-    instead, which has no fast form in Python: it alone took 25 us a message. No key: any partition.
+    instead, which aiokafka computes in Python: 12 to 18 us for keys like ours. No key: any partition.
     """
     return random.randrange(partitions) if key is None else crc32(key) % partitions  # noqa: S311
 
