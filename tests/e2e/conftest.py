@@ -64,7 +64,7 @@ class World:
         first_day: date = FIRST_DAY,
         ties: list[Tie] | None = None,
     ) -> str:
-        """Connect, tie every location (or `ties`), start, and await the first import; return the connection."""
+        """Connect, tie every location (or `ties`), start, await the first import; return the connection."""
         connection = str(self.shop.connect(self.merchant)["connection"]["id"])
         for number, _ in enumerate(self.locations, 1):
             self.shop.put_location(f"shop-{number}", f"Shop {number}", ZONE)
