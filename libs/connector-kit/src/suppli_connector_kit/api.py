@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from suppli_contracts.events.base import Part
 from suppli_contracts.internal import AdoptRequest, AuthorizeRequest, ExchangeRequest, SetAsideOrders
+from suppli_service_kit.bodies import read_body, reply
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.internal_api import Caller, TokenProvider, internal_caller
 from suppli_service_kit.logs import get_logger
@@ -36,7 +35,6 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 5
 MOST_DAYS = 14
-P = TypeVar("P", bound=Part)
 
 
 def routes(
@@ -53,29 +51,29 @@ def routes(
 
     @router.get("/manifest", dependencies=[authenticated])
     async def manifest() -> Response:
-        return _reply(connector.manifest)
+        return reply(connector.manifest)
 
     @router.post("/connections/{connection_id}/authorize")
     async def authorize(connection_id: UUID, request: Request, caller: Caller = authenticated) -> Response:
         async with _said(caller, "authorize", connection_id):
-            return _reply(await connecting.authorize(await _body(request, AuthorizeRequest)))
+            return reply(await connecting.authorize(await read_body(request, AuthorizeRequest)))
 
     @router.post("/connections/{connection_id}/exchange")
     async def exchange(connection_id: UUID, request: Request, caller: Caller = authenticated) -> Response:
         async with _said(caller, "exchange", connection_id):
-            asked = await _body(request, ExchangeRequest)
-            return _reply(await connecting.exchange(_key(caller, connection_id), asked))
+            asked = await read_body(request, ExchangeRequest)
+            return reply(await connecting.exchange(_key(caller, connection_id), asked))
 
     @router.post("/connections/{connection_id}/adopt")
     async def adopt(connection_id: UUID, request: Request, caller: Caller = authenticated) -> Response:
         async with _said(caller, "adopt", connection_id):
-            asked = await _body(request, AdoptRequest)
-            return _reply(await connecting.adopt(_key(caller, connection_id), asked))
+            asked = await read_body(request, AdoptRequest)
+            return reply(await connecting.adopt(_key(caller, connection_id), asked))
 
     @router.post("/connections/{connection_id}/test")
     async def test(connection_id: UUID, caller: Caller = authenticated) -> Response:
         async with _said(caller, "test", connection_id):
-            return _reply(await connecting.test(_key(caller, connection_id)))
+            return reply(await connecting.test(_key(caller, connection_id)))
 
     @router.get("/connections/{connection_id}/preview")
     async def preview(
@@ -86,12 +84,12 @@ def routes(
         async with _said(caller, "preview", connection_id):
             session = await connecting.session(_key(caller, connection_id))
             known = await book.connection(caller.tenant_id, connection_id)
-            return _reply(await Previewer(connector, clock).preview(session, days, known))
+            return reply(await Previewer(connector, clock).preview(session, days, known))
 
     @router.get("/connections/{connection_id}/set-aside")
     async def set_aside(connection_id: UUID, caller: Caller = authenticated) -> Response:
         await connecting.known(_key(caller, connection_id))
-        return _reply(SetAsideOrders(orders=await book.set_aside(caller.tenant_id, connection_id)))
+        return reply(SetAsideOrders(orders=await book.set_aside(caller.tenant_id, connection_id)))
 
     @router.post("/connections/{connection_id}/revoke")
     async def revoke(connection_id: UUID, caller: Caller = authenticated) -> Response:
@@ -142,14 +140,3 @@ async def _said(caller: Caller, what: str, connection_id: UUID) -> AsyncIterator
 
 def _key(caller: Caller, connection_id: UUID) -> AccountKey:
     return AccountKey(caller.tenant_id, connection_id)
-
-
-async def _body(request: Request, model: type[P]) -> P:
-    try:
-        return msgspec.json.decode(await request.body(), type=model)
-    except msgspec.DecodeError as error:
-        raise Problem(422, "invalid-request", "The request is not valid", str(error)) from error
-
-
-def _reply(body: Part) -> Response:
-    return Response(msgspec.json.encode(body), 200, media_type="application/json")

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from suppli_contracts.events.mapping import MappingState
 from suppli_contracts.internal import DayTotalsPage, Item, ItemPage, MapRequest, Snapshot
+from suppli_service_kit.bodies import read_body, reply
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.internal_api import Caller
@@ -17,7 +18,6 @@ from suppli_service_kit.problems import Problem
 from suppli_mapping.adapters import reading
 from suppli_mapping.adapters.cursors import BadCursor
 from suppli_mapping.adapters.items import all_products
-from suppli_mapping.bodies import read_body, reply
 from suppli_mapping.deciding import Changed, NoSuchItem, NotValid, decide
 from suppli_mapping.domain.suggest import Suggester
 

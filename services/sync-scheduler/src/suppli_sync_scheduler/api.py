@@ -10,12 +10,12 @@ from suppli_contracts.events.base import Part
 from suppli_contracts.events.sync import RunKind
 from suppli_contracts.internal import Run as RunAnswer
 from suppli_contracts.internal import RunRequest
+from suppli_service_kit.bodies import read_body, reply
 from suppli_service_kit.database import Database
 from suppli_service_kit.internal_api import Caller, TokenProvider, internal_caller
 from suppli_service_kit.logs import get_logger
 from suppli_service_kit.problems import Problem
 
-from suppli_sync_scheduler.bodies import read_body, reply
 from suppli_sync_scheduler.domain.runs import Run
 from suppli_sync_scheduler.scheduler import NotKnown, Refused, Scheduler
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from fastapi import Request, Response
 from suppli_contracts.events.base import Part
+
 from suppli_service_kit.problems import Problem
 
 P = TypeVar("P", bound=Part)
