@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
@@ -48,9 +49,20 @@ async def ensure_topics(bootstrap_servers: str, topics: Iterable[NewTopic]) -> l
                 if code and error is not TopicAlreadyExistsError:
                     raise error(f"{name}: {message}")
         await _wait_until_described(admin, wanted)
-        return [topic.name for topic in missing]
     finally:
         await admin.close()
+    if missing:
+        await _wait_until_led(bootstrap_servers, missing)
+    return [topic.name for topic in missing]
+
+
+async def _wait_until_led(bootstrap_servers: str, topics: Iterable[NewTopic]) -> None:
+    """Wait until the broker answers for every new partition: it describes them before it leads them."""
+    partitions = [
+        TopicPartition(topic.name, number) for topic in topics for number in range(topic.num_partitions)
+    ]
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
+        await consumer.end_offsets(partitions)
 
 
 async def _wait_until_described(admin: AIOKafkaAdminClient, wanted: dict[str, NewTopic]) -> None:
