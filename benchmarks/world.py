@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import uuid4
 
-from suppli_demo.shop import Json, Refused, Shop, Tie, wait_for
+from suppli_demo.shop import Json, Shop, Tie, wait_for
 from suppli_demo.system import System
 from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec
 
@@ -55,19 +55,7 @@ class Bench:
         ]
         self.shop.import_products(products)
         for item in named:
-            self._map(item)
-
-    def _map(self, item: Json) -> None:
-        def tried() -> bool | None:
-            try:
-                self.shop.map(item["item_id"], item["item_key"])
-            except Refused as refused:
-                if refused.type == "unknown-product":
-                    return None
-                raise
-            return True
-
-        wait_for(tried, "a product in the mapping service")
+            self.shop.map_when_known(item["item_id"], item["item_key"])
 
 
 def new_bench(system: System) -> Bench:

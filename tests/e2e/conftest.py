@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from suppli_contracts.events import ProductSaleRecorded
 from suppli_demo.consumer import product_sales
-from suppli_demo.shop import Refused, Shop, Tie, wait_for
+from suppli_demo.shop import Shop, Tie, wait_for
 from suppli_demo.system import System
 from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec
 
@@ -98,22 +98,12 @@ class World:
             [{"product_id": product, "name": product, "unit": "each"} for product in products.values()]
         )
         for item in items:
-            self.map_item(item["item_id"], products[item["item_key"]], unit=item["unit"])
+            self.map_item(item["item_id"], products[item["item_key"]])
         return products
 
-    def map_item(self, item: str, product: str, *, unit: str = "each", from_date: date | None = None) -> None:
-        """Map one item; a product imported this second may still be on its way to the mapping service."""
-
-        def tried() -> bool | None:
-            try:
-                self.shop.map(item, product, from_date=from_date)
-            except Refused as refused:
-                if refused.type == "unknown-product":
-                    return None
-                raise
-            return True
-
-        wait_for(tried, f"product {product} in the mapping service")
+    def map_item(self, item: str, product: str, *, from_date: date | None = None) -> None:
+        """Map one item, once its product is known to the mapping service."""
+        self.shop.map_when_known(item, product, from_date=from_date)
 
     def events(self, connection: str) -> list[tuple[str, ProductSaleRecorded]]:
         """Return what is on Kafka for a connection."""

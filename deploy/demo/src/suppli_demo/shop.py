@@ -168,6 +168,20 @@ class Shop:
             body["from_date"] = from_date.isoformat()
         return self.call("PUT", f"/v1/items/{item}/mapping", json=body)
 
+    def map_when_known(self, item: str, product: str, *, from_date: date | None = None) -> None:
+        """Map; a product imported this second may still be on its way to the mapping service."""
+
+        def tried() -> bool | None:
+            try:
+                self.map(item, product, from_date=from_date)
+            except Refused as refused:
+                if refused.type == "invalid-mapping" and product in str(refused):
+                    return None
+                raise
+            return True
+
+        wait_for(tried, f"product {product} in the mapping service")
+
     def ignore(self, item: str) -> Json:
         """Say that an item is none of Suppli's business."""
         return self.call("PUT", f"/v1/items/{item}/mapping", json={"state": "ignored"})

@@ -16,7 +16,7 @@ from suppli_demo.consumer import FirstSale, product_sales
 from suppli_demo.control_totals import ControlTotals, control_totals
 from suppli_demo.deployment import Deployment
 from suppli_demo.sample import write_sample
-from suppli_demo.shop import Json, Refused, Shop, Tie, wait_for
+from suppli_demo.shop import Json, Shop, Tie, wait_for
 from suppli_demo.totals import Shown, compare, shown
 
 TENANT = UUID("0192f0c1-7d3a-7c11-8a41-5b0e2f6d9a10")
@@ -143,7 +143,7 @@ class Tour:
         shop.import_products(list(products.values()))
         wait_for(lambda: _known(shop, len(products)), "the imported products", 30)
         for item in items[: len(items) - kept]:
-            _map_when_known(shop, item["item_id"], products[item["item_id"]]["product_id"])
+            shop.map_when_known(item["item_id"], products[item["item_id"]]["product_id"])
         wait_for(lambda: _released(shop, connection), "the release of parked lines", 60)
         self.console.print(
             f"Mapped {len(items) - kept} items; {kept} stay unmapped, so that parking can be seen."
@@ -161,21 +161,6 @@ def _ledger_lines(shop: Shop, connection: str) -> int:
 
 def _known(shop: Shop, count: int) -> bool | None:
     return len(list(shop.pages("/v1/products"))) >= count or None
-
-
-def _map_when_known(shop: Shop, item: str, product: str) -> None:
-    """Map; a product imported this second may still be on its way to the mapping service."""
-
-    def tried() -> bool | None:
-        try:
-            shop.map(item, product)
-        except Refused as refused:
-            if refused.type == "unknown-product":
-                return None
-            raise
-        return True
-
-    wait_for(tried, f"product {product} in the mapping service", 30)
 
 
 def _released(shop: Shop, connection: str) -> bool | None:
