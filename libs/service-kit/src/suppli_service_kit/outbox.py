@@ -130,7 +130,7 @@ class OutboxRelay:
         """Relay until `stop`; every failure is waited out and tried again."""
         while not stop.is_set():
             try:
-                await self._session(stop)
+                await self._turn(stop)
             except (psycopg.Error, PublishFailed, OSError) as error:
                 metrics.OUTBOX_FAILURES.labels(type(error).__name__).inc()
                 seconds = self.backoff.next()
@@ -138,8 +138,13 @@ class OutboxRelay:
                     "outbox_relay_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 2)
                 )
                 await wait_or_stop(stop, seconds)
-            finally:
-                self._set_active(active=False)
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        """Relay over one connection; active no longer than it lasts."""
+        try:
+            await self._session(stop)
+        finally:
+            self._set_active(active=False)
 
     async def _session(self, stop: asyncio.Event) -> None:
         async with await psycopg.AsyncConnection.connect(

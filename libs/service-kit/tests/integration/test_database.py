@@ -20,6 +20,7 @@ from suppli_service_kit.kafka.producer import MessageTooLarge, Producer, Publish
 from suppli_service_kit.migrations import NoMigrations
 from suppli_service_kit.outbox import OutboxRelay, enqueue
 from suppli_service_kit.settings import KafkaSettings
+from suppli_service_kit.waiting import Backoff
 
 REVISION = """
 from alembic import op
@@ -280,6 +281,13 @@ async def test_a_lost_acknowledgement_leads_to_the_same_bytes_again(
     await producer.stop()
 
 
+class Patient(Backoff):
+    """Waits long after a failure, whatever chance says."""
+
+    def next(self) -> float:
+        return 30.0
+
+
 async def test_one_relay_is_active_and_another_takes_over(
     database: Database,
     urls: Any,
@@ -298,7 +306,7 @@ async def test_one_relay_is_active_and_another_takes_over(
     await read(kafka, topic, 100)
     assert sum(relay.active for relay in relays) == 1
     before = next(relay for relay in relays if relay.active)
-    before.backoff.failures = 6  # so that the other has time to be first
+    before.backoff = Patient()  # so that the other is first
     with postgres.connect("postgres") as admin:
         admin.execute(
             "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
