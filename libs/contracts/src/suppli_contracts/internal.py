@@ -12,7 +12,7 @@ from suppli_contracts.events.base import Instant, Part
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.mapping import MappingState, MappingTarget, Suggestion
 from suppli_contracts.events.sales import Amounts
-from suppli_contracts.events.sync import RunKind, RunState
+from suppli_contracts.events.sync import Republish, RunKind, RunState
 
 # --- connectors -----------------------------------------------------------------------------------
 
@@ -138,10 +138,11 @@ class SetAsideOrders(Part, frozen=True, kw_only=True):
 
 
 class RunRequest(Part, frozen=True, kw_only=True):
-    """Sync now (`manual`), import the past (`backfill`) or say it again (`republish`)."""
+    """Sync now (`manual`), import the past (`backfill`) or say it again (`republish`, with what)."""
 
     kind: RunKind = RunKind.MANUAL
     settings_revision: int = 0
+    republish: Republish | None = None
 
 
 class Run(Part, frozen=True, kw_only=True):

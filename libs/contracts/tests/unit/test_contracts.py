@@ -16,6 +16,7 @@ from suppli_contracts.envelope import Envelope
 from suppli_contracts.errors import BadEnvelope, BadEvent, UnknownEvent
 from suppli_contracts.events import ALL, Event, ProductSaleRecorded, RunSync, SaleRecorded
 from suppli_contracts.events.sales import Disposition
+from suppli_contracts.events.sync import MOST_REPUBLISHED, Republish
 from suppli_contracts.schemas import name_of, schema_of
 from suppli_contracts.topics import registry
 
@@ -131,6 +132,22 @@ def test_an_event_type_of_a_later_version_is_told_apart_from_a_broken_message() 
     headers, body, _ = example(EXAMPLES[0])
     with pytest.raises(UnknownEvent, match="Invented"):
         codec.decode({**headers, "ce_type": "suppli.Invented.v7"}, body)
+
+
+def test_a_republish_that_names_nothing_readable_says_what_is_wrong() -> None:
+    """Else a run would succeed and have said nothing, or break off in the middle."""
+    early, late = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC)
+    for good in (
+        Republish(from_at=early),
+        Republish(to_at=late),
+        Republish(from_at=early, to_at=late, order_ids=("A",)),
+        Republish(order_ids=("A",) * MOST_REPUBLISHED),
+    ):
+        assert good.problem() is None
+    assert "neither" in (Republish().problem() or "")
+    assert "ends before" in (Republish(from_at=late, to_at=early).problem() or "")
+    assert "1001 orders" in (Republish(order_ids=("A",) * (MOST_REPUBLISHED + 1)).problem() or "")
+    assert "characters" in (Republish(order_ids=("A", "")).problem() or "")
 
 
 def test_derived_ids_never_change_between_releases() -> None:

@@ -42,12 +42,43 @@ class ErrorClass(OpenEnum):
     UNKNOWN = "unknown"
 
 
+MOST_REPUBLISHED = 1000
+"""Most order ids that one command names; more orders are a window's work."""
+_LONGEST_ID = 256
+
+
 class Republish(Part, frozen=True, kw_only=True):
-    """Publish again what is unchanged too: a window of modification time, or single orders."""
+    """Publish again what is unchanged too: what was modified within a window, single orders, or both.
+
+    A run that republishes does all that a manual one does, too. Versions of unchanged orders stay, and with
+    them the event's id; only `observed` is newer. An order from before the start date or elsewhere stays out.
+
+    Attributes:
+        from_at: start of the window of modification time; None = from the start date.
+        to_at: its end (exclusive); None = now.
+        order_ids: the provider's order ids, at most 1,000.
+    """
 
     from_at: Instant | None = None
     to_at: Instant | None = None
     order_ids: tuple[str, ...] = ()
+
+    @property
+    def has_window(self) -> bool:
+        """Whether a time is named."""
+        return self.from_at is not None or self.to_at is not None
+
+    def problem(self) -> str | None:
+        """Return why this names nothing that can be published again, None where it does."""
+        if not self.has_window and not self.order_ids:
+            return "it names neither a window nor orders"
+        if self.from_at is not None and self.to_at is not None and self.from_at >= self.to_at:
+            return "its window ends before it begins"
+        if len(self.order_ids) > MOST_REPUBLISHED:
+            return f"it names {len(self.order_ids)} orders, {MOST_REPUBLISHED} are possible"
+        if not all(0 < len(order_id) <= _LONGEST_ID for order_id in self.order_ids):
+            return f"an order id has 1 to {_LONGEST_ID} characters"
+        return None
 
 
 class RunSync(Event, frozen=True, kw_only=True):
@@ -58,6 +89,7 @@ class RunSync(Event, frozen=True, kw_only=True):
     Attributes:
         attempt: 1 for the first, +1 for every retry of the run.
         settings_revision: the connection's revision that the run presumes; wait for it before starting.
+        republish: what a run of kind `republish` says again.
     """
 
     event_type: ClassVar[str] = "suppli.RunSync.v1"
