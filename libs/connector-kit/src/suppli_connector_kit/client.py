@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 import httpx
 from suppli_service_kit.http_client import HttpClient, RateLimiter, RetryPolicy
 
-from suppli_connector_kit.errors import NetworkError, ProviderError, ProviderUnavailable, TokenExpired
+from suppli_connector_kit.errors import (
+    AuthError,
+    NetworkError,
+    ProviderError,
+    ProviderUnavailable,
+    TokenExpired,
+)
 from suppli_connector_kit.protocol import Session
 
 T = TypeVar("T")
@@ -82,14 +88,29 @@ class ProviderClient:
         All calls made here only read, so each may be repeated.
 
         Raises:
-            ProviderError: see the kit; a token that ended is replaced once.
+            ProviderError: see the kit; a token that ended, or that is not the account's any more, is
+                replaced once.
         """
         token = await session.access_token()
         try:
             return await self._read(session.account_id, method, path, token, read, json)
-        except TokenExpired:
-            token = await session.renewed(token)
-            return await self._read(session.account_id, method, path, token, read, json)
+        except AuthError as refused:
+            other = await self._other_token(session, token, refused)
+        return await self._read(session.account_id, method, path, other, read, json)
+
+    @staticmethod
+    async def _other_token(session: Session, token: str, refused: AuthError) -> str:
+        """Return a token to ask once more with; raises `refused` where a person must authorize again.
+
+        Whoever authorized again meanwhile gave this account other tokens, which another process may not have
+        heard of: its old ones being refused says nothing about the account.
+        """
+        if isinstance(refused, TokenExpired):
+            return await session.renewed(token)
+        other = await session.superseding(token)
+        if other is None:
+            raise refused
+        return other
 
     async def post(
         self,

@@ -67,6 +67,10 @@ class Session(Protocol):
         """
         ...
 
+    async def superseding(self, refused: str) -> str | None:
+        """Return the token that took the place of `refused` by now, None where it still is the one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:

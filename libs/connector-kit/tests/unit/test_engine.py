@@ -58,6 +58,9 @@ class Session:
     async def access_token(self) -> str:
         return "token"
 
+    async def superseding(self, refused: str) -> str | None:
+        return None
+
     async def renewed(self, refused: str) -> str:
         return refused
 

@@ -9,12 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
-from suppli_connector_kit.errors import AuthError, CredentialsRefused, NetworkError
+from suppli_connector_kit.client import ProviderClient
+from suppli_connector_kit.errors import AuthError, CredentialsRefused, NetworkError, TokenRevoked
 from suppli_connector_kit.testing import MemoryProvider
 from suppli_connector_kit.testing.provider import lost_reply
+from suppli_connector_kit.tokens.fixed import FixedSession
 from suppli_connector_kit.tokens.keeper import AccountKey, KeeperTimes, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens, from_secret, to_secret
+from suppli_connector_kit.tokens.session import KeptSession
 from suppli_service_kit.clock import FixedClock
 from suppli_service_kit.vault import Secret, VaultConflict, VaultUnavailable
 
@@ -213,6 +217,47 @@ async def test_a_newer_authorization_wins_over_a_refresh_under_way() -> None:
     assert stored.tokens.access_token == "access-3"
     [*_, newest] = setting.store.versions[keeper.path(KEY)]
     assert newest["access_token"] == "access-3"
+
+
+async def test_a_new_authorization_counts_at_once_in_the_process_that_took_it() -> None:
+    """The owner would sign in and be told at once to sign in again."""
+    setting = Setting()
+    keeper = await setting.connected()
+    before = (await keeper.current(KEY)).tokens.access_token
+    await keeper.stored(KEY)
+    await keeper.keep(KEY, StoredTokens(setting.provider.issue(), NOW))
+    assert (await keeper.current(KEY)).tokens.access_token != before
+
+
+async def test_tokens_that_another_process_replaced_are_not_taken_for_a_withdrawn_authorization() -> None:
+    """A sync in another process would ask the owner to sign in again, right after the owner did."""
+    setting = Setting()
+    elsewhere = await setting.connected()
+    old = await elsewhere.current(KEY)
+    await setting.keeper().keep(KEY, StoredTokens(setting.provider.issue(), NOW))
+    session = KeptSession(elsewhere, KEY, account_id="A", environment="production")
+    assert await session.access_token() == old.tokens.access_token, "held for a while"
+
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["authorization"])
+        fresh = len(asked) > 1
+        return httpx.Response(200 if fresh else 401, json={"ok": True})
+
+    client = ProviderClient(
+        "https://provider.example",
+        name="Memory",
+        failure=lambda _: TokenRevoked("withdrawn"),
+        transport=httpx.MockTransport(answer),
+    )
+    content, _ = await client.ask(session, "GET", "/v1", bytes.decode)
+    assert "ok" in content
+    assert len(set(asked)) == 2, "the second question brought the new token"
+    with pytest.raises(TokenRevoked):
+        asked.clear()
+        await client.ask(FixedSession(old.tokens), "GET", "/v1", bytes.decode)
+    await client.close()
 
 
 async def test_a_refresh_that_slept_past_its_deadline_does_not_overwrite_the_newer_pair() -> None:

@@ -35,6 +35,9 @@ class HeldSession:
     async def access_token(self) -> str:
         return self.tokens.access_token
 
+    async def superseding(self, refused: str) -> str | None:
+        return None
+
     async def renewed(self, refused: str) -> str:
         if self.tokens.refresh_token is None:
             raise AuthError("no refresh token")

@@ -31,3 +31,7 @@ class FixedSession:
     async def renewed(self, refused: str) -> str:
         """Raise `AuthError`."""
         raise AuthError("the access token is not accepted")
+
+    async def superseding(self, refused: str) -> str | None:
+        """Return None: nothing takes their place."""
+        return None

@@ -161,6 +161,7 @@ class TokenKeeper:
                 break
             except VaultConflict:
                 found = await self._store.read(self.path(key))
+        self.forget(key)  # what was read before is another authorization's
         await self._noted(key, stored)
 
     async def write(self, key: AccountKey, stored: StoredTokens, *, version: int) -> None:

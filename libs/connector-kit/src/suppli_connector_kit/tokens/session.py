@@ -30,3 +30,10 @@ class KeptSession:
     async def renewed(self, refused: str) -> str:
         """Return another token after the provider refused `refused`; raises `AuthError`."""
         return (await self._keeper.replaced(self._key, refused)).tokens.access_token
+
+    async def superseding(self, refused: str) -> str | None:
+        """Return the token that took the place of `refused` by now, if any did."""
+        stored = await self._keeper.stored(self._key)
+        if stored is None or stored[0].revoking or stored[0].tokens.access_token == refused:
+            return None
+        return stored[0].tokens.access_token
