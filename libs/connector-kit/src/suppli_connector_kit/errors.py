@@ -101,6 +101,12 @@ class Gone(ProviderRefused):
     """What was asked for is not there."""
 
 
+class CommandRefused(ProviderError):
+    """What a run was commanded to do cannot be done, whatever the provider says."""
+
+    error_class = ErrorClass.BAD_DATA
+
+
 class OrderNotUnderstood(Exception):
     """One order is beyond this normaliser; it is set aside and the rest goes on.
 

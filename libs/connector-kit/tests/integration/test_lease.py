@@ -17,7 +17,7 @@ from suppli_connector_kit.engine.ports import LeaseLost, PageEntry, Report, Tall
 from suppli_connector_kit.testing import MemoryOrder
 from suppli_connector_kit.workers import Workers
 from suppli_contracts.events.connections import ConnectionState
-from suppli_contracts.events.sync import CancelSync, RunKind, RunState
+from suppli_contracts.events.sync import CancelSync, Republish, RunKind, RunState
 from suppli_service_kit.kafka.messages import OutMessage
 
 World = Any  # the fixture of conftest.py
@@ -187,6 +187,34 @@ async def test_a_repeated_command_changes_nothing_and_a_retry_starts_anew(world:
     assert await world.queue().claim() is None
     await world.command(run_id=command.run_id, attempt=2)
     assert (await world.claim()).job.attempt == 2
+
+
+async def test_a_republish_that_joins_a_run_is_done_whether_the_run_has_begun_or_not(world: World) -> None:
+    """The run that serves both wishes would end without having said anything again."""
+    fill(world, 5)
+    await world.connect()
+    await world.sync()
+    asked = Republish(from_at=world.clock.now() - timedelta(days=1))
+    more = {"kind": RunKind.REPUBLISH, "republish": asked}
+    queued = await world.command()
+    await world.command(run_id=queued.run_id, **more)
+    claimed = await world.claim()
+    assert (claimed.job.kind, claimed.job.republish) == (RunKind.REPUBLISH, asked)
+    await world.book.store_commands([queued])
+    await claimed.hold.renew()  # the first command again, as Kafka may repeat it: it takes nothing back
+    await world.runner()(claimed)
+    assert len(ids(await world.sales())) == 10
+
+    started = await world.command()
+    claimed = await world.claim()
+    await world.command(run_id=started.run_id, **more)
+    with pytest.raises(LeaseLost):
+        await claimed.hold.renew()
+    await world.runner()(await world.claim())
+    assert len(ids(await world.sales())) == 15
+    assert len({event_id for event_id, _ in await world.sales()}) == 5
+    await world.command(run_id=started.run_id, **more)
+    assert await world.queue().claim() is None, "a run that ended is over"
 
 
 async def test_a_run_waits_for_the_settings_that_it_presumes(world: World) -> None:

@@ -16,7 +16,7 @@ from suppli_connector_kit.domain import coverage
 from suppli_connector_kit.domain.allocation import allocate
 from suppli_connector_kit.domain.business_day import business_date, day_start, zone_on
 from suppli_connector_kit.domain.changes import EVER, to_read_again
-from suppli_connector_kit.domain.decisions import Decisions, Known, Rules
+from suppli_connector_kit.domain.decisions import Again, Decisions, Known, Rules
 from suppli_connector_kit.domain.hashing import sale_hash
 from suppli_connector_kit.domain.instants import MINUTE_US, from_us, to_us
 from suppli_connector_kit.domain.planning import plan
@@ -301,7 +301,7 @@ def test_walks_share_calls_and_leave_nothing_out() -> None:
     assert walks[0].windows[0][0] <= day - 9 - 10 * MINUTE_US
     assert plan({"L0": ((0, day),)}, {"L0": 0}, horizon_us=day, overlap_us=1, per_call=10) == []
     [again] = plan(
-        {"L0": ((0, day),)}, {"L0": 0}, horizon_us=day, overlap_us=1, per_call=10, again=(day - 7, day)
+        {"L0": ((0, day),)}, {"L0": 0}, horizon_us=day, overlap_us=1, per_call=10, again=((day - 7, day),)
     )
     assert again.windows == ((day - 7, day),)
 
@@ -331,7 +331,13 @@ def test_each_order_of_a_page_gets_its_verdict() -> None:
     [change] = first.changed
     same = {"O1": Known(change.content_hash, 5)}
     assert decide(rules(), ref(sale(), at=9), known=same).unchanged == 1
-    assert decide(rules(say_again=True), ref(sale(), at=9), known=same).changed
+    for again in (Again(window=(9, 10)), Again(order_ids=frozenset({"O1"}))):
+        assert decide(rules(again=again), ref(sale(), at=9), known=same).changed
+    for others in (Again(window=(8, 9)), Again(window=(10, 99)), Again(order_ids=frozenset({"O2"}))):
+        assert decide(rules(again=others), ref(sale(), at=9), known=same).unchanged == 1
+    newer = Known(change.content_hash, 10)
+    older = decide(rules(again=Again(window=(0, 99))), ref(sale(), at=9), known={"O1": newer})
+    assert (older.unchanged, older.changed) == (1, []), "an old sight of an order is never said"
     changed = sale(line(quantity="2"))
     assert decide(rules(), ref(changed, at=5), known=same).changed, "a change that moved no stamp"
     assert decide(rules(), ref(changed, at=4), known=same).unchanged == 1

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from suppli_connector_kit.domain.coverage import Spans
 from suppli_connector_kit.domain.decisions import Known, Recorded
-from suppli_connector_kit.domain.instants import SECOND_US, to_us
+from suppli_connector_kit.domain.instants import SECOND_US, from_us, to_us
 from suppli_connector_kit.engine.ports import (
     ItemEntry,
     Job,
@@ -28,7 +28,7 @@ from suppli_connector_kit.engine.ports import (
     RunCancelled,
 )
 from suppli_connector_kit.engine.run import SyncRun
-from suppli_connector_kit.errors import CursorExpired, NetworkError
+from suppli_connector_kit.errors import CommandRefused, CursorExpired, NetworkError
 from suppli_connector_kit.protocol import CatalogItem, LocationContext, Sale
 from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
 from suppli_contracts.codec import decode, stable_id
@@ -127,6 +127,10 @@ class World:
         await asyncio.sleep(0)
         self.burn()
         return {key: self.hashes[key] for key in order_ids if key in self.hashes}
+
+    async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
+        self.burn()
+        return [self.recorded[key] for key in order_ids if key in self.recorded]
 
     async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
         self.burn()
@@ -404,17 +408,84 @@ async def test_set_aside_orders_are_read_again_when_the_reading_improves() -> No
     assert world.stands()["odd"] == 42
 
 
-async def test_republish_says_what_is_unchanged_again() -> None:
-    """A consumer that lost its data could not be given it again."""
+async def test_republish_says_what_is_unchanged_again_by_the_same_ids() -> None:
+    """A consumer that lost its data could not be given it again, or would count it twice."""
     world = World()
-    world.provider.put(*orders(3))
+    world.provider.put(*orders(4))
     await world.run()
     await world.run(RunKind.SWEEP)
-    assert len(world.said) == 3
-    await world.run(RunKind.REPUBLISH, republish=Republish(order_ids=("O1",)))
-    await world.run(RunKind.REPUBLISH, republish=Republish(from_at=NOW - timedelta(days=1), to_at=NOW))
-    assert len(world.said) == 7
-    assert world.said[3][0] == world.said[1][0], "the same content and version, the same id"
+    assert len(world.said) == 4
+    await world.run(RunKind.REPUBLISH, republish=Republish(order_ids=("O1", "never heard of")))
+    from_at, to_at = (from_us(world.provider.orders_by_key[key].modified_us) for key in ("O1", "O3"))
+    await world.run(RunKind.REPUBLISH, republish=Republish(from_at=from_at, to_at=to_at))
+    again = world.said[4:]
+    assert [sale.order_id for _, sale in again] == ["O1", "O1", "O2"], "only what is asked for"
+    first = {sale.order_id: (event_id, sale) for event_id, sale in world.said[:4]}
+    for event_id, sale in again:
+        before_id, before = first[sale.order_id]
+        assert event_id == before_id
+        assert sale.observed > before.observed
+        assert sale.source_version == before.source_version
+        assert sale.content_hash == before.content_hash
+    assert world.stands() == world.truth()
+
+
+async def test_republish_says_again_what_is_gone() -> None:
+    """A consumer that lost a deletion would count the sale for ever: no walk shows what is not there."""
+    world = World()
+    world.provider.put(*orders(5))
+    await world.run()
+    for key in ("O1", "O3"):
+        del world.provider.orders_by_key[key]
+    await world.run(RunKind.SWEEP)
+    lost, world.said = world.said, []
+    await world.run(RunKind.REPUBLISH, republish=Republish(from_at=NOW - timedelta(days=1)))
+    assert world.stands() == world.truth()
+    said = {sale.order_id: (event_id, sale.state) for event_id, sale in world.said}
+    was = {sale.order_id: (event_id, sale.state) for event_id, sale in lost}
+    assert said == was
+    world.said.clear()
+    await world.run(RunKind.REPUBLISH, republish=Republish(order_ids=("O3", "O4")))
+    assert {sale.order_id: (event_id, sale.state) for event_id, sale in world.said} == {
+        key: was[key] for key in ("O3", "O4")
+    }
+
+
+async def test_republish_finds_what_is_new_as_every_run_does() -> None:
+    """A sync that was asked for meanwhile is served by this run: its sales would stay out."""
+    world = World()
+    await world.run()
+    world.clock.advance(timedelta(hours=1))
+    world.provider.put(order(1, -1800))
+    await world.run(RunKind.REPUBLISH, republish=Republish(order_ids=("other",)))
+    assert world.stands() == world.truth()
+
+
+async def test_republish_of_nothing_says_so() -> None:
+    """The run would succeed, and nobody have got anything."""
+    world = World()
+    for asked in (None, Republish(), Republish(from_at=NOW, to_at=NOW)):
+        with pytest.raises(CommandRefused, match="not clear"):
+            await world.run(RunKind.REPUBLISH, republish=asked)
+
+
+@pytest.mark.parametrize("fuse", range(1, 24))
+async def test_a_crash_anywhere_in_a_republish_still_says_all_of_it(fuse: int) -> None:
+    """Who lost data would get a part of it, and believe that it is all."""
+    world = World()
+    world.provider.put(*orders(7))
+    await world.run()
+    del world.provider.orders_by_key["O3"]
+    await world.run(RunKind.SWEEP)
+    world.said.clear()
+    asked = Republish(from_at=NOW - timedelta(days=1), order_ids=("O2", "O3"))
+    world.fuse = fuse
+    with contextlib.suppress(Killed):
+        await world.run(RunKind.REPUBLISH, republish=asked)
+    world.fuse = -1
+    await world.run(RunKind.REPUBLISH, republish=asked)
+    assert world.stands() == world.truth()
+    assert {sale.order_id for _, sale in world.said} == {f"O{number}" for number in range(7)}
 
 
 async def test_a_sweep_finds_what_the_provider_learned_late() -> None:

@@ -59,6 +59,22 @@ async def test_repeats_and_late_versions_count_once(shop: Shop) -> None:
     ]
 
 
+async def test_a_sale_that_is_published_again_moves_nothing_and_reaches_who_lost_it(shop: Shop) -> None:
+    """Giving one consumer its lost sales again would move everybody's sums, or not reach that consumer."""
+    await mapped_shop(shop)
+    await shop.sell(shop.sale("O1", line(net=100), content_hash="kept"))
+    again = shop.sale("O1", line(net=100), content_hash="kept", observed=9)
+    lost = shop.sale("O2", line(net=70), content_hash="lost", observed=9)
+    await shop.sell(again, lost)
+    await shop.sell(again, lost)
+    assert await shop.standing() == {
+        ("O1", "1", "line", "p-cola"): ("1", "1", 100),
+        ("O2", "1", "line", "p-cola"): ("1", "1", 70),
+    }
+    said = await published(shop, sales=2, mappings=1)
+    assert sorted(sums(said).values()) == [(1, 70, 70), (1, 100, 100)]
+
+
 async def test_changed_voided_and_removed_lines(shop: Shop) -> None:
     """A line that disappears from its order, or is voided, must end at zero."""
     await mapped_shop(shop)

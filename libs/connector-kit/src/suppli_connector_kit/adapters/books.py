@@ -39,6 +39,10 @@ _RECENT = sa.text("""
     where connection_id = :connection and order_id > :after and source_version >= :since
     order by order_id limit :most
 """)
+_RECORDED = sa.text("""
+    select order_id, location_id, currency, content_hash, source_version from order_hashes
+    where connection_id = :connection and order_id = any(:orders)
+""")
 _HASHES = sa.text("""
     insert into order_hashes (connection_id, tenant_id, order_id, content_hash, source_version, location_id,
         currency)
@@ -112,6 +116,11 @@ class SqlBooks:
         """Return what was recorded of these orders."""
         rows = await self._read(_KNOWN, orders=list(order_ids))
         return {row.order_id: Known(row.content_hash, row.source_version) for row in rows}
+
+    async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
+        """Return those of these orders that were said."""
+        rows = await self._read(_RECORDED, orders=list(order_ids))
+        return [Recorded(**row._mapping) for row in rows]
 
     async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
         """Return orders whose recorded modification is not before `since_us`, by id from `after` on."""

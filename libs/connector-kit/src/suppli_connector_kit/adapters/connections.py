@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.codec import decoder
 from suppli_contracts.events.connections import ConnectionChanged, ConnectionState
-from suppli_contracts.events.sync import CancelSync, RunCounts, RunState, RunSync
+from suppli_contracts.events.sync import CancelSync, RunCounts, RunKind, RunState, RunSync
 from suppli_contracts.internal import SetAsideOrder
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
@@ -89,6 +89,8 @@ _ADD_TO_QUEUE = sa.text("""
     values (:run, :connection, :tenant, :priority, :at)
     on conflict (run_id) do update set priority = excluded.priority, not_before = clock_timestamp()
 """)
+_ASKED = sa.text("select command, state from runs where run_id = :run and attempt = :attempt")
+_ASK_MORE = sa.text("update runs set command = :command where run_id = :run")
 _PROMOTE = sa.text("""
     update sync_queue set priority = least(priority, cast(:priority as smallint)) where run_id = :run
 """)
@@ -215,6 +217,21 @@ class ConnectionBook:
         }
         if (await connection.execute(_ADD_RUN, values)).first() is None:
             await connection.execute(_PROMOTE, {"run": command.run_id, "priority": priority})
-            return 0
+            return await self._ask_more(connection, command, values)
         await connection.execute(_ADD_TO_QUEUE, values)
+        return 1
+
+    async def _ask_more(self, connection: AsyncConnection, command: RunSync, values: dict[str, Any]) -> int:
+        """Take a republish into a run that was commanded without it; one under way resumes with it, under a
+        new fence. Return whether there is something new to do.
+        """
+        row = (await connection.execute(_ASKED, values)).first()
+        if row is None or command.kind is not RunKind.REPUBLISH or row.state not in ("queued", "running"):
+            return 0
+        if decoder(RunSync).decode(row.command).republish == command.republish:
+            return 0
+        await connection.execute(_ASK_MORE, values)
+        if row.state == "running":
+            await connection.execute(_RAISE_FENCE, values)
+            await connection.execute(_REQUEUE, values)
         return 1

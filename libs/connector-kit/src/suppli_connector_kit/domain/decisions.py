@@ -10,6 +10,7 @@ from typing import Any
 from suppli_contracts.events.sales import OrderState, SaleTotals
 
 from suppli_connector_kit.domain.business_day import zone_on
+from suppli_connector_kit.domain.coverage import Span
 from suppli_connector_kit.domain.hashing import sale_hash
 from suppli_connector_kit.domain.sale import assured, from_start
 from suppli_connector_kit.domain.versions import is_stale
@@ -46,11 +47,14 @@ class Recorded:
     content_hash: str
     source_version: int
 
-    def gone(self) -> Changed | None:
+    def gone(self, *, again: bool = False) -> Changed | None:
         """Return the order as gone at the provider: no lines, no money; None where that was said already.
 
         It keeps its last version, so that the later sighting wins, also over this one: an order that comes
         back unchanged is said again.
+
+        Args:
+            again: also where it was said already.
         """
         nothing = SaleTotals(total=0)
         sale = Sale(
@@ -63,7 +67,9 @@ class Recorded:
             adjustments=(),
         )
         content_hash = sale_hash(sale, None, normaliser_revision=0)
-        return None if content_hash == self.content_hash else Changed(sale, self.source_version, content_hash)
+        if content_hash == self.content_hash and not again:
+            return None
+        return Changed(sale, self.source_version, content_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,27 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """Which orders are said again although nothing about them changed.
+
+    Attributes:
+        window: those modified within it.
+        order_ids: those, whenever they were modified.
+    """
+
+    window: Span | None = None
+    order_ids: frozenset[str] = frozenset()
+
+    def within(self, modified_us: int) -> bool:
+        """Return whether the window has that instant (microseconds)."""
+        return self.window is not None and self.window[0] <= modified_us < self.window[1]
+
+    def wants(self, order: OrderRef[Any]) -> bool:
+        """Return whether the order is one of them."""
+        return self.within(order.modified_us) or order.order_id in self.order_ids
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """By what a connection's orders are judged.
 
@@ -99,7 +126,7 @@ class Rules:
         revision: the revision of that reading.
         locations: the locations that are imported.
         start: sales before this business date are read past.
-        say_again: publish what is unchanged too.
+        again: what is said again, unchanged or not.
         trust_hashes: an equal hash means unchanged. Not after a holder that did not finish: it may have
             published something newer without recording it, and the order may have gone back since.
     """
@@ -108,7 +135,7 @@ class Rules:
     revision: int
     locations: Mapping[str, LocationContext]
     start: date
-    say_again: bool = False
+    again: Again | None = None
     trust_hashes: bool = True
 
     def decide(self, orders: Iterable[OrderRef[Any]], known: Mapping[str, Known], into: Decisions) -> None:
@@ -160,11 +187,12 @@ class Rules:
             # it counted once, e.g. before its zone changed: what was said of it is taken back
             counting = replace(sale, lines=(), adjustments=(), totals=SaleTotals(total=0))
         content_hash = sale_hash(counting, _zone(counting, location.zones), self.revision)
-        if known is not None and not self.say_again:
+        if known is not None:
             same = known.content_hash == content_hash and (
                 self.trust_hashes or known.source_version == order.modified_us
             )
-            if same or is_stale(order.modified_us, known.source_version):
+            wanted = self.again is not None and self.again.wants(order)
+            if (same and not wanted) or is_stale(order.modified_us, known.source_version):
                 into.unchanged += 1
                 return
         into.changed.append(Changed(counting, order.modified_us, content_hash))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suppli_connector_kit.domain import coverage
-from suppli_connector_kit.domain.coverage import Span, Spans
+from suppli_connector_kit.domain.coverage import Spans
 from suppli_connector_kit.domain.instants import MINUTE_US
 
 _STEP_US = 10 * MINUTE_US
@@ -33,7 +33,7 @@ def plan(
     horizon_us: int,
     overlap_us: int,
     per_call: int,
-    again: Span | None = None,
+    again: Spans = (),
     least_us: int = 0,
 ) -> list[Walk]:
     """Return the walks that leave nothing uncovered between each location's start and the horizon.
@@ -44,7 +44,7 @@ def plan(
         horizon_us: the provider's clock less the safety lag.
         overlap_us: how far a window goes back over what is covered.
         per_call: most locations that the provider takes in one call.
-        again: a time that is read again whether covered or not (sweep, republish).
+        again: times that are read again whether covered or not (sweep, republish, the newest).
         least_us: a window shorter than this is left for the next run.
     """
     together: dict[Spans, list[str]] = defaultdict(list)
@@ -52,8 +52,8 @@ def plan(
         holes = coverage.missing(covered.get(location, ()), (start, horizon_us))
         holes = tuple(hole for hole in holes if hole[1] - hole[0] > least_us)
         windows = coverage.widen(holes, overlap_us=overlap_us, step_us=_STEP_US, floor_us=start)
-        if again is not None:
-            windows = coverage.merge((*windows, (max(start, again[0]), min(horizon_us, again[1]))))
+        wanted = ((max(start, since), min(horizon_us, until)) for since, until in again)
+        windows = coverage.merge((*windows, *wanted))
         if windows:
             together[windows].append(location)
     return [

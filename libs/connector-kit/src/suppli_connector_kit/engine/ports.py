@@ -139,6 +139,10 @@ class Books(Protocol):
         """Return what was recorded of these orders."""
         ...
 
+    async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
+        """Return those of these orders that were said, enough to take them back."""
+        ...
+
     async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
         """Return up to `most` orders whose recorded modification is not before `since_us` (microseconds), by
         their ids, beginning behind the id `after`.

@@ -8,25 +8,27 @@ from datetime import date, timedelta
 from typing import Any
 
 from suppli_contracts.events.connections import ConnectedLocation, ConnectionChanged
-from suppli_contracts.events.sync import RunKind
+from suppli_contracts.events.sync import Republish, RunKind
 from suppli_service_kit.clock import Clock
 
 from suppli_connector_kit.domain.business_day import day_start
 from suppli_connector_kit.domain.changes import is_imported
-from suppli_connector_kit.domain.coverage import Span, Spans
-from suppli_connector_kit.domain.decisions import Changed, Rules
+from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.decisions import Again, Changed, Rules
 from suppli_connector_kit.domain.instants import HOUR_US, SECOND_US, to_us
 from suppli_connector_kit.domain.planning import Walk, plan
 from suppli_connector_kit.engine.catalog import sync_catalog
 from suppli_connector_kit.engine.pages import PageSayer
 from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Report
 from suppli_connector_kit.engine.walk import ProviderClock, Walker
+from suppli_connector_kit.errors import CommandRefused
 from suppli_connector_kit.protocol import Connector, LocationContext, Session, Zone
 
 _RECENT = 1000  # recorded orders looked through at once
 _ROUNDS = 3  # a long run looks again whether time has passed meanwhile; the rest is the next run's
 _LATER_US = 60 * SECOND_US
 _MICROSECOND = timedelta(microseconds=1)
+_EVER_US = 1 << 62  # later than any instant that a provider tells
 
 
 def imported_locations(connection: ConnectionChanged) -> dict[str, LocationContext]:
@@ -47,6 +49,18 @@ def first_instant(start: date, location: LocationContext) -> int:
     The day more covers sales of the start date that are told by a clock or zone a little off.
     """
     return to_us(day_start(start, location.zones[0]) - timedelta(days=1))
+
+
+def again_of(job: Job) -> Again | None:
+    """Return what a run is to say again, unchanged or not; None where it is no such run."""
+    asked = job.republish
+    if job.kind is not RunKind.REPUBLISH or asked is None:
+        return None
+    window = None
+    if asked.has_window:
+        since = to_us(asked.from_at) if asked.from_at is not None else 0
+        window = (since, to_us(asked.to_at) if asked.to_at is not None else _EVER_US)
+    return Again(window, frozenset(asked.order_ids))
 
 
 class SyncRun:
@@ -78,12 +92,14 @@ class SyncRun:
         self._locations = imported_locations(job.connection)
         self._covered: dict[str, Spans] = dict(job.coverage)
         self._waiting = set(job.waiting)
+        again = again_of(job)
+        self._again = again or Again()
         rules = Rules(
             normalise=connector.normalise,
             revision=connector.normaliser_revision,
             locations=self._locations,
             start=job.connection.start_date or date.max,
-            say_again=job.kind is RunKind.REPUBLISH,
+            again=again,
             trust_hashes=not job.unfinished,
         )
         self._sayer = PageSayer(
@@ -118,19 +134,22 @@ class SyncRun:
 
         Raises:
             ProviderError: the provider ended it; its class says whether to try again.
+            CommandRefused: it is to publish again, and nothing that could be is named.
             LeaseLost, RunCancelled: see there.
         """
+        if self._job.kind is RunKind.REPUBLISH:
+            problem = (self._job.republish or Republish()).problem()
+            if problem is not None:
+                raise CommandRefused(f"What is to be published again is not clear: {problem}")
         await sync_catalog(self._connector, self._session, self._books, self.report)
         if self._job.connection.start_date is None or not self._locations:
             return
         await self._by_id(self._outgrown())
-        republish = self._job.republish
-        if republish is not None and republish.order_ids:
-            await self._by_id(republish.order_ids)
-            return
+        await self._named()
         await self._rounds()
         if self._job.kind is RunKind.SWEEP:
             await self._missed()
+        await self._gone_again()
 
     def _outgrown(self) -> list[str]:
         """Return the set-aside orders that an older reading failed on."""
@@ -142,10 +161,35 @@ class SyncRun:
 
         That the walk did not list an order proves nothing, it may have moved on: each one is asked for by id.
         """
-        since, after = self._again()[0], ""
+        since, after = self._read_again()[0][0], ""
         while recent := await self._books.recent(since, after, _RECENT):
             missed = [order for order in recent if order.order_id not in self._sayer.seen]
             gone = {order.order_id: change for order in missed if (change := order.gone()) is not None}
+            await self._by_id(list(gone), gone)
+            after = recent[-1].order_id
+
+    async def _named(self) -> None:
+        """Say the orders again that are named by their ids; one that is gone, as gone."""
+        order_ids = sorted(self._again.order_ids)
+        recorded = await self._books.recorded_of(order_ids) if order_ids else ()
+        gone = {
+            order.order_id: change for order in recorded if (change := order.gone(again=True)) is not None
+        }
+        await self._by_id(order_ids, gone)
+
+    async def _gone_again(self) -> None:
+        """Say again what the walk cannot show: orders that were modified in the window and are gone."""
+        window, after = self._again.window, ""
+        if window is None:
+            return
+        while recent := await self._books.recent(window[0], after, _RECENT):
+            gone = {
+                order.order_id: change
+                for order in recent
+                if self._again.within(order.source_version)
+                and order.gone() is None
+                and (change := order.gone(again=True)) is not None
+            }
             await self._by_id(list(gone), gone)
             after = recent[-1].order_id
 
@@ -160,7 +204,7 @@ class SyncRun:
             asked = order_ids[at : at + most]
             page = await self._connector.orders_by_id(self._session, asked)
             gone = set(asked) - {order.order_id for order in page.orders}
-            taken_back = [known[order] for order in sorted(gone)] if known else []
+            taken_back = [known[order] for order in sorted(gone) if order in known] if known else []
             said = await self._sayer.say(page.orders, taken_back)
             entry = said.entry(self._waiting)
             cleared = set(entry.cleared) | gone & self._waiting
@@ -181,28 +225,23 @@ class SyncRun:
                 horizon_us=self._clock.horizon(),
                 overlap_us=self._limits.overlap // _MICROSECOND,
                 per_call=self._connector.locations_per_call,
-                again=self._again() if number == 0 else None,
+                again=self._read_again() if number == 0 else (),
                 least_us=_LATER_US if number else 0,
             )
             if not walks:
                 return
             await self._walk_all(walks)
 
-    def _again(self) -> Span:
-        """Return the time that this kind of run reads again.
+    def _read_again(self) -> Spans:
+        """Return the times that this kind of run reads again.
 
         At least the newest, even where coverage already reaches the horizon: what changed since is beyond it.
         """
         horizon = self._clock.horizon()
         if self._job.kind is RunKind.SWEEP:
-            return horizon - self._connector.manifest.lateness_hours * HOUR_US, horizon
-        asked = self._job.republish
-        if asked is not None and (asked.from_at is not None or asked.to_at is not None):
-            return (
-                to_us(asked.from_at) if asked.from_at is not None else 0,
-                to_us(asked.to_at) if asked.to_at is not None else horizon,
-            )
-        return horizon - self._limits.overlap // _MICROSECOND, horizon
+            return ((horizon - self._connector.manifest.lateness_hours * HOUR_US, horizon),)
+        newest = (horizon - self._limits.overlap // _MICROSECOND, horizon)
+        return (newest,) if self._again.window is None else (self._again.window, newest)
 
     async def _walk_all(self, walks: Sequence[Walk]) -> None:
         self._walker.progress.total_us += sum(walk.length_us * len(walk.locations) for walk in walks)
