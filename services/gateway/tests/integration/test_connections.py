@@ -89,6 +89,17 @@ async def test_a_start_needs_ties_and_confirmed_zones(admin: Person, code: str, 
     await until(lambda: heard.of(ConnectionChanged, connection_id=connection, revision=revision))
     (said,) = heard.of(ConnectionChanged, connection_id=connection, revision=revision)
     assert (said.schedule.kind, said.schedule.every_minutes) == (ScheduleKind.INTERVAL, 15)
+    often = {"schedule": {"kind": "cron", "cron": "*/2 * * * *", "timezone": "America/New_York"}}
+    refused = await admin.refused(422, "invalid-request", "PATCH", path, json=often)
+    (error,) = refused["errors"]
+    assert (error["field"], error["value"]) == ("$.schedule.cron", "*/2 * * * *")
+    assert "2 minutes apart; at least 5" in error["message"]
+    weekdays = {**often["schedule"], "cron": "30 4 * * MON-FRI"}
+    changed = await admin.ask("PATCH", path, json={"schedule": weekdays})
+    assert changed["schedule"].items() >= weekdays.items()
+    await until(lambda: heard.of(ConnectionChanged, connection_id=connection, revision=changed["revision"]))
+    (said,) = heard.of(ConnectionChanged, connection_id=connection, revision=changed["revision"])
+    assert (said.schedule.kind, said.schedule.cron) == (ScheduleKind.CRON, "30 4 * * MON-FRI")
 
 
 async def test_while_neighbours_are_down_what_is_ours_still_answers(

@@ -166,6 +166,11 @@ def test_erasing_what_was_kept_is_still_possible() -> None:
         (Schedule(kind=ScheduleKind.MANUAL, daily_at="04:00"), ["schedule.daily_at"]),
         (Schedule(kind=ScheduleKind.DAILY, daily_at="04:00", every_minutes=9), ["schedule.every_minutes"]),
         (Schedule(kind=ScheduleKind.INTERVAL, every_minutes=15), []),
+        (Schedule(kind=ScheduleKind.CRON), ["schedule.cron"]),
+        (Schedule(kind=ScheduleKind.CRON, cron="0 25 * * *"), ["schedule.cron"]),
+        (Schedule(kind=ScheduleKind.CRON, cron="*/4 * * * *"), ["schedule.cron"]),
+        (Schedule(kind=ScheduleKind.DAILY, daily_at="04:00", cron="0 4 * * *"), ["schedule.cron"]),
+        (Schedule(kind=ScheduleKind.CRON, cron="*/5 6-22 * * MON-SAT", timezone="Europe/Berlin"), []),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(schedule: Schedule, fields: list[str]) -> None:

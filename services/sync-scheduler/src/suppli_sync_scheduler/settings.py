@@ -30,7 +30,7 @@ class Settings(ServiceSettings):
     )
     poll_seconds: float = Field(0.25, gt=0, description="How often due times are looked for (s, real time).")
     daily_jitter_seconds: float = Field(
-        60, ge=0, le=3600, description="How far the daily times of many connections are spread (s)."
+        60, ge=0, le=3600, description="How far the same local time of many connections is spread (s)."
     )
     late_after_seconds: float = Field(
         60, gt=0, description="After a downtime, a time missed by more than this (s) is caught up."

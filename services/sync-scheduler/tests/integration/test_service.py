@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import pytest
 from suppli_contracts.events import RunSync, SyncRunChanged
 from suppli_contracts.events.connections import ConnectionState, Schedule, ScheduleKind
 from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState
@@ -19,21 +20,26 @@ def ask(replica: Any, world: Any, connection: UUID, **body: Any) -> Any:
     return replica.post(f"/connections/{connection}/runs", world.tenant, body)
 
 
-async def test_daily_run_happens_by_itself_at_its_local_time(deployment: Any, world: Any) -> None:
+@pytest.mark.parametrize("kind", [ScheduleKind.DAILY, ScheduleKind.CRON])
+async def test_a_run_happens_by_itself_at_its_local_time(
+    deployment: Any, world: Any, kind: ScheduleKind
+) -> None:
     """Otherwise a shop's sales never arrive without somebody pressing a button."""
     deployment.start(daily_jitter_seconds=0)
     zone = ZoneInfo("America/New_York")
     wall = (datetime.now(zone) + timedelta(hours=5)).replace(second=0, microsecond=0)
     connection = uuid4()
-    daily = Schedule(kind=ScheduleKind.DAILY, daily_at=wall.strftime("%H:%M"), timezone=zone.key)
-    await world.connect(connection, daily)
+    local = f"{wall:%H:%M}"
+    daily = Schedule(kind=kind, timezone=zone.key, daily_at=local)
+    by_cron = Schedule(kind=kind, timezone=zone.key, cron=f"{wall.minute} {wall.hour} * * *")
+    await world.connect(connection, daily if kind is ScheduleKind.DAILY else by_cron)
     first = await world.next_due(connection)
     assert first.next_due_at == wall
     deployment.move_clock(wall.astimezone(UTC) - datetime.now(UTC) + timedelta(seconds=1))
     command = (await world.commands(connection, 1))[0]
     assert (command.kind, command.attempt, command.settings_revision) == (RunKind.SCHEDULED, 1, 1)
     second = await world.next_due(connection, 2)
-    assert second.next_due_at.astimezone(zone).strftime("%H:%M") == daily.daily_at
+    assert second.next_due_at.astimezone(zone).strftime("%H:%M") == local
     assert second.next_due_at.astimezone(zone).date() == wall.date() + timedelta(days=1)
     assert second.revision > first.revision
     said = world.heard(SyncRunChanged, connection)

@@ -7,14 +7,16 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from suppli_contracts.events.connections import Schedule, ScheduleKind
 from suppli_sync_scheduler.domain.schedule import (
     BadSchedule,
     caught_up_at,
     check,
+    cron_times,
     instant_of,
+    next_cron,
     next_daily,
     next_due,
     next_sweep,
@@ -96,6 +98,76 @@ def test_next_daily_is_ahead_and_within_a_day(
     assert abs(local.hour * 60 + local.minute - int(wall[:2]) * 60 - int(wall[3:])) <= 60
 
 
+def cron(expression: str, zone: str = "UTC") -> Schedule:
+    return Schedule(kind=ScheduleKind.CRON, cron=expression, timezone=zone)
+
+
+def due_by_the_clock_on_the_wall(
+    zone: ZoneInfo, begin: datetime, end: datetime, minutes: set[int], hours: set[int]
+) -> list[datetime]:
+    """Return when somebody who watches the clock minute by minute would sync: each time it shows, once; what
+    it skips, when it jumps.
+    """
+    seen: set[datetime] = set()
+    due: list[datetime] = []
+    moment = begin
+    shown = moment.astimezone(zone).replace(tzinfo=None)
+    while moment <= end:
+        moment += timedelta(minutes=1)
+        before, shown = shown, moment.astimezone(zone).replace(tzinfo=None)
+        since = [
+            before + timedelta(minutes=n) for n in range(1, (shown - before) // timedelta(minutes=1) + 1)
+        ]
+        fresh = {wall for wall in (*since, shown) if wall not in seen}
+        seen |= fresh
+        if any(wall.minute in minutes and wall.hour in hours for wall in fresh):
+            due.append(moment)
+    return due
+
+
+@settings(max_examples=60)
+@given(
+    change=st.sampled_from([*SKIPPED, *DOUBLED, *PLAIN]),
+    minutes=st.sets(st.integers(0, 59), min_size=1, max_size=6),
+    hours=st.sets(st.integers(0, 23), min_size=1) | st.just({0, 1, 2, 3, 23}),
+)
+def test_cron_keeps_the_owners_times_when_clocks_change(
+    change: tuple[str, date, str, str], minutes: set[int], hours: set[int]
+) -> None:
+    """Otherwise a shop's sync is left out, or runs twice, on the day of the change."""
+    zone, instant = ZoneInfo(change[0]), datetime.fromisoformat(change[3]).replace(tzinfo=UTC)
+    begin, end = instant - timedelta(hours=30), instant + timedelta(hours=30)
+    times = cron_times(f"{','.join(map(str, minutes))} {','.join(map(str, hours))} * * *")
+    found, after = [], begin
+    while (due := next_cron(times, zone, after=after)) is not None and due <= end:
+        assert due > after
+        found.append(due)
+        after = due
+    watched = due_by_the_clock_on_the_wall(zone, begin, end, minutes, hours)
+    assert found == [moment for moment in watched if moment <= end]
+
+
+@given(
+    after=INSTANTS,
+    zone=st.sampled_from(ZONES),
+    jitter=st.integers(0, 3600).map(lambda seconds: timedelta(seconds=seconds)),
+    expression=st.sampled_from(["*/5 * * * *", "30 4 * * MON-FRI", "0 2,14 L * *", "15 1 29 2 *"]),
+    connection=st.uuids(),
+)
+def test_next_cron_is_ahead_the_same_for_every_replica_and_late_by_its_own_part_alone(
+    after: datetime, zone: str, jitter: timedelta, expression: str, connection: UUID
+) -> None:
+    """Otherwise replicas book different times, or a schedule loops on one."""
+    schedule = cron(expression, zone)
+    due = next_due(schedule, connection, after=after, jitter=jitter)
+    assert due is not None
+    assert due > after
+    assert next_due(schedule, connection, after=due - timedelta(microseconds=1), jitter=jitter) == due
+    plain = due - jitter * share(connection, "cron")
+    before = plain - timedelta(microseconds=1)
+    assert next_due(schedule, connection, after=before, jitter=NONE) == plain
+
+
 @given(
     minutes=st.integers(5, 7 * 24 * 60),
     connection=st.uuids(),
@@ -128,6 +200,10 @@ def test_manual_schedule_is_never_due() -> None:
         (Schedule(kind=ScheduleKind.DAILY), "daily_at"),
         (Schedule(kind=ScheduleKind.INTERVAL), "every_minutes"),
         (Schedule(kind=ScheduleKind.INTERVAL, every_minutes=4), "every_minutes"),
+        (Schedule(kind=ScheduleKind.CRON), "cron"),
+        (cron("0 25 * * *"), "cron"),
+        (cron("* * * * *"), "cron"),
+        (cron("0 4 * * *", "Mars/Olympus"), "timezone"),
     ],
 )
 def test_wrong_schedule_is_named(schedule: Schedule, field: str) -> None:

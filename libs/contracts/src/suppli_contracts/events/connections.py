@@ -25,24 +25,32 @@ class ScheduleKind(OpenEnum):
 
     DAILY = "daily"
     INTERVAL = "interval"
+    CRON = "cron"
     MANUAL = "manual"
     UNKNOWN = "unknown"
+
+
+LEAST_SPACING_MINUTES = 5
+"""The least time between two due times of a connection, whatever its schedule."""
 
 
 class Schedule(Part, frozen=True, kw_only=True):
     """When a connection is synced by itself.
 
     Attributes:
-        kind: daily at a local time, every so many minutes, or only when asked.
+        kind: daily at a local time, every so many minutes, by a cron expression, or only when asked.
         daily_at: local wall time `HH:MM` (kind daily).
-        timezone: IANA name that `daily_at` is read in.
+        timezone: IANA name that `daily_at` and `cron` are read in.
         every_minutes: minutes from one due time to the next (kind interval), at least 5.
+        cron: five fields: minute, hour, day of month, month, day of week (kind cron); its times are at least
+            5 minutes apart.
     """
 
     kind: ScheduleKind = ScheduleKind.MANUAL
     daily_at: str | None = None
     timezone: str = "UTC"
     every_minutes: int | None = None
+    cron: str | None = None
 
 
 class ZonePeriod(Part, frozen=True, kw_only=True):

@@ -9,12 +9,18 @@ from datetime import date, datetime
 from functools import cache
 from zoneinfo import available_timezones
 
-from suppli_contracts.events.connections import ConnectedLocation, Schedule, ScheduleKind, ZonePeriod
+from suppli_contracts.events.connections import (
+    LEAST_SPACING_MINUTES,
+    ConnectedLocation,
+    Schedule,
+    ScheduleKind,
+    ZonePeriod,
+)
+from suppli_service_kit.cron import EXAMPLE, BadCron, cron
 
 from suppli_gateway.connections.domain import Connection, NotAllowed
 
 _WALL_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
-MIN_INTERVAL_MINUTES = 5
 MAX_INTERVAL_MINUTES = 7 * 24 * 60
 # Files of the zone database that are no places.
 _NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})
@@ -90,12 +96,34 @@ def schedule_errors(schedule: Schedule, path: str = "schedule") -> list[FieldErr
     elif daily is not None:
         errors.append(FieldError(f"{path}.daily_at", daily, "is for kind `daily` alone"))
     if schedule.kind is ScheduleKind.INTERVAL:
-        if every is None or not MIN_INTERVAL_MINUTES <= every <= MAX_INTERVAL_MINUTES:
-            reason = f"is needed for an interval: {MIN_INTERVAL_MINUTES} to {MAX_INTERVAL_MINUTES} minutes"
+        if every is None or not LEAST_SPACING_MINUTES <= every <= MAX_INTERVAL_MINUTES:
+            reason = f"is needed for an interval: {LEAST_SPACING_MINUTES} to {MAX_INTERVAL_MINUTES} minutes"
             errors.append(FieldError(f"{path}.every_minutes", every, reason))
     elif every is not None:
         errors.append(FieldError(f"{path}.every_minutes", every, "is for kind `interval` alone"))
+    if schedule.kind is ScheduleKind.CRON:
+        if problem := cron_problem(schedule.cron):
+            errors.append(FieldError(f"{path}.cron", schedule.cron, problem))
+    elif schedule.cron is not None:
+        errors.append(FieldError(f"{path}.cron", schedule.cron, "is for kind `cron` alone"))
     return errors
+
+
+def cron_problem(expression: str | None) -> str | None:
+    """Return why `expression` cannot be a schedule and what to do, None when it can."""
+    if expression is None:
+        return f"is needed for a cron schedule, e.g. `{EXAMPLE}`"
+    try:
+        closest = cron(expression).closest()
+    except BadCron as error:
+        return str(error)
+    minutes = int(closest.total_seconds() // 60)
+    if minutes < LEAST_SPACING_MINUTES:
+        return (
+            f"has two times {minutes} minute{'s' * (minutes > 1)} apart; at least {LEAST_SPACING_MINUTES}"
+            f" must lie between two syncs, e.g. `*/{LEAST_SPACING_MINUTES} * * * *`"
+        )
+    return None
 
 
 def changed_locations(

@@ -40,7 +40,7 @@ CONNECTION_EXAMPLE: Any = {
     "status": "Connected. Next sync on 2026-03-03 at 12:00 UTC.",
     "revision": 4,
     "account": {"account_id": "MLEXAMPLE", "name": "Corner Coffee"},
-    "schedule": {**DAILY, "every_minutes": None},
+    "schedule": {**DAILY, "every_minutes": None, "cron": None},
     "start_date": "2026-01-01",
     "started_at": "2026-03-02T05:58:00Z",
     "first_day": "2026-03-01",
@@ -80,17 +80,22 @@ class NewConnection(BaseModel):
 
 
 class ScheduleBody(BaseModel):
-    """How often a connection is synced by itself: daily at a local time, every so many minutes, or only
-    when asked.
+    """When a connection is synced by itself: daily at a local time, every so many minutes, by a cron
+    expression, or only when asked. Two syncs are at least 5 minutes apart.
     """
 
     model_config = _example(DAILY)
 
-    kind: Literal["daily", "interval", "manual"]
+    kind: Literal["daily", "interval", "cron", "manual"]
     daily_at: str | None = Field(None, description="Local time `HH:MM`, for kind daily.")
-    timezone: str = Field("UTC", description="IANA name of the zone that `daily_at` is read in.")
+    timezone: str = Field("UTC", description="IANA name of the zone that `daily_at` and `cron` are read in.")
     every_minutes: int | None = Field(
         None, description="Minutes from one sync to the next, for kind interval."
+    )
+    cron: str | None = Field(
+        None,
+        description="Minute, hour, day of month, month, day of week, for kind cron: `30 4 * * MON-FRI`. A"
+        " local time that clocks skip is due when they jump, one that they show twice is due once.",
     )
 
     def schedule(self) -> Schedule:
@@ -100,6 +105,7 @@ class ScheduleBody(BaseModel):
             daily_at=self.daily_at,
             timezone=self.timezone,
             every_minutes=self.every_minutes,
+            cron=self.cron,
         )
 
 
@@ -186,6 +192,7 @@ class ScheduleView(BaseModel):
     daily_at: str | None = None
     timezone: str
     every_minutes: int | None = None
+    cron: str | None = None
 
 
 class ZoneView(BaseModel):

@@ -148,6 +148,7 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
             daily_at=connection.schedule.daily_at,
             timezone=connection.schedule.timezone,
             every_minutes=connection.schedule.every_minutes,
+            cron=connection.schedule.cron,
         ),
         "last_sync_at": success.finished_at if success else None,
         "next_sync_at": status.next_due_at if status and live else None,

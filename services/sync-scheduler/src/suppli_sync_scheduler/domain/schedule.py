@@ -7,9 +7,10 @@ from hashlib import blake2b
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from suppli_contracts.events.connections import Schedule, ScheduleKind
+from suppli_contracts.events.connections import LEAST_SPACING_MINUTES, Schedule, ScheduleKind
+from suppli_service_kit.cron import BadCron, Cron, cron
 
-LEAST_INTERVAL = timedelta(minutes=5)
+LEAST_INTERVAL = timedelta(minutes=LEAST_SPACING_MINUTES)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
@@ -32,13 +33,15 @@ def check(schedule: Schedule) -> None:
     """Refuse a schedule that no time can be computed from.
 
     Raises:
-        BadSchedule: an unknown zone, no `HH:MM`, or an interval under five minutes.
+        BadSchedule: an unknown zone, no `HH:MM`, no cron expression, or times less than five minutes apart.
     """
     zone(schedule.timezone)
     if schedule.kind == ScheduleKind.DAILY:
         wall_time(schedule.daily_at)
     elif schedule.kind == ScheduleKind.INTERVAL:
         interval(schedule.every_minutes)
+    elif schedule.kind == ScheduleKind.CRON and cron_times(schedule.cron).closest() < LEAST_INTERVAL:
+        raise BadSchedule("cron", f"{schedule.cron!r} has times less than 5 minutes apart")
 
 
 def next_due(
@@ -46,14 +49,15 @@ def next_due(
 ) -> datetime | None:
     """Return the first instant after `after` at which the connection is due, None = not by itself.
 
-    A daily time is moved later by the connection's own part of `jitter`, an interval's times by its own part
-    of the interval: they depend on the arguments alone, so that every replica and restart finds the same.
+    Daily and cron times are moved later by the connection's own part of `jitter`, an interval's times by its
+    own part of the interval: they depend on the arguments alone, so that every replica and restart finds the
+    same.
 
     Args:
         schedule: as the connection's owner set it.
         connection_id: decides the connection's part of the jitter.
         after: an aware instant.
-        jitter: how far the daily times of many connections are spread.
+        jitter: how far the same local time of many connections is spread.
 
     Raises:
         BadSchedule: the schedule names no time.
@@ -64,6 +68,9 @@ def next_due(
     if schedule.kind == ScheduleKind.INTERVAL:
         every = interval(schedule.every_minutes)
         return _next_on_grid(every, every * share(connection_id, "interval"), after)
+    if schedule.kind == ScheduleKind.CRON:
+        offset = jitter * share(connection_id, "cron")
+        return next_cron(cron_times(schedule.cron), zone(schedule.timezone), after=after, offset=offset)
     return None
 
 
@@ -85,6 +92,21 @@ def next_daily(wall: time, where: ZoneInfo, *, after: datetime, offset: timedelt
         if instant > after:
             return instant
         day += _DAY
+
+
+def next_cron(
+    times: Cron, where: ZoneInfo, *, after: datetime, offset: timedelta = timedelta()
+) -> datetime | None:
+    """Return the first instant after `after` that is `offset` past one of `times` (UTC), None = never again.
+
+    Times that clocks skip are one due time, at the jump; one that they show twice is its first occurrence.
+    """
+    for wall in times.walls((after - offset).astimezone(where).replace(tzinfo=None)):
+        # Within a doubled hour the clock shows times again that have been served already.
+        instant = instant_of(wall.date(), wall.time(), where) + offset
+        if instant > after:
+            return instant
+    return None
 
 
 def instant_of(day: date, wall: time, where: ZoneInfo) -> datetime:
@@ -126,6 +148,14 @@ def interval(minutes: int | None) -> timedelta:
     if minutes is None or timedelta(minutes=minutes) < LEAST_INTERVAL:
         raise BadSchedule("every_minutes", f"{minutes!r} is not 5 or more")
     return timedelta(minutes=minutes)
+
+
+def cron_times(text: str | None) -> Cron:
+    """Return the times of a cron expression; raises `BadSchedule`."""
+    try:
+        return cron(text or "")
+    except BadCron as error:
+        raise BadSchedule("cron", str(error)) from error
 
 
 def _next_on_grid(every: timedelta, phase: timedelta, after: datetime) -> datetime:
