@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from suppli_service_kit.clock import Clock
@@ -19,12 +19,15 @@ from suppli_sync_scheduler.scheduler import Scheduler
 
 log = get_logger(__name__)
 
-PAGE = 100
+PAGE = 500  # due times looked at, and claimed in one transaction
 MEASURE_SECONDS = 2.0
 
 
 class Claimer:
-    """Finds due connections in the due queue and does what is due of each, one transaction a connection."""
+    """Finds due connections in the due queue and does what is due of them, one transaction a page.
+
+    A page that fails is halved until the connection that fails is alone: the others go on.
+    """
 
     def __init__(
         self,
@@ -84,15 +87,8 @@ class Claimer:
         failures = 0
         while not failures and not (stop and stop.is_set()):
             page = await self._peek()
-            taken = 0
-            for due in page:
-                try:
-                    taken += await self._take(due, late_before)
-                except Exception as error:
-                    failures += 1
-                    metrics.CLAIM_FAILURES.labels(type(error).__name__).inc()
-                    log.exception("due_connection_failed", connection_id=str(due.connection_id))
-            if len(page) < PAGE or not taken:  # the rest is in another replica's hands
+            taken, failures = await self._take(page, late_before) if page else (0, 0)
+            if not taken:  # nothing is due, or the rest is in another replica's hands
                 break
         if not failures:
             self._looked_at = self._monotonic()
@@ -112,6 +108,18 @@ class Claimer:
                 self._measured_at = self._monotonic()
             return await peek_due(connection, now, PAGE)
 
-    async def _take(self, due: DueConnection, late_before: datetime | None) -> bool:
-        async with self._database.transaction([due.tenant_id]) as connection:
-            return await self._scheduler.times_came(connection, due.connection_id, late_before=late_before)
+    async def _take(self, page: Sequence[DueConnection], late_before: datetime | None) -> tuple[int, int]:
+        """Do what is due of a page; return of how many connections it was done and how many failed."""
+        ids = [due.connection_id for due in page]
+        try:
+            async with self._database.transaction({due.tenant_id for due in page}) as connection:
+                return await self._scheduler.times_came(connection, ids, late_before=late_before), 0
+        except Exception as error:
+            if len(page) == 1:
+                metrics.CLAIM_FAILURES.labels(type(error).__name__).inc()
+                log.exception("due_connection_failed", connection_id=str(ids[0]))
+                return 0, 1
+        half = len(page) // 2
+        first = await self._take(page[:half], late_before)
+        second = await self._take(page[half:], late_before)
+        return first[0] + second[0], first[1] + second[1]

@@ -6,7 +6,7 @@ Each method locks its connections, asks the domain what follows, and writes stat
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +21,7 @@ from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.outbox import enqueue
 
 from suppli_sync_scheduler import metrics, speech
-from suppli_sync_scheduler.adapters.store import Store
+from suppli_sync_scheduler.adapters.store import Due, Store
 from suppli_sync_scheduler.domain import plan, runs
 from suppli_sync_scheduler.domain.connections import Connection, block, copy_of, refusal
 from suppli_sync_scheduler.domain.policy import Policy
@@ -37,32 +37,44 @@ class _Work:
         self._database = database
         self._policy = policy
         self._messages: list[OutMessage] = []
+        self._lanes: dict[UUID, Lane] = {}
 
-    async def lane(self, connection_id: UUID) -> Lane:
-        return (await self.store.lanes([connection_id])).get(connection_id, Lane())
+    async def lock(self, connections: Iterable[UUID]) -> dict[UUID, Connection]:
+        """Lock connections and read what they have open."""
+        known = await self.store.lock(connections)
+        await self.read_lanes(known)
+        return known
 
-    async def carry_out(self, decision: Decision) -> None:
+    async def read_lanes(self, connections: Iterable[UUID]) -> None:
+        self._lanes |= await self.store.lanes(connections)
+
+    def lane(self, connection_id: UUID) -> Lane:
+        """Return what a connection, whose lanes were read, has open by now."""
+        return self._lanes.get(connection_id, Lane())
+
+    def carry_out(self, decision: Decision) -> None:
         for run in decision.save:
             timer = runs.deadline(run, now=self.now, silent_after=self._policy.silent_after)
-            await self.store.save_run(run, timer=timer)
+            self.store.save_run(run, timer=timer)
+            self._lanes[run.connection_id] = self.lane(run.connection_id).after(run)
             if run.ended:
-                await self.store.prune(run.connection_id, before=self.now - runs.KEPT)
                 metrics.RUNS.labels(run.kind.value, run.state.value).inc()
         if decision.silent:
             metrics.SILENT_RUNS.inc()
         self._messages += speech.messages_of(decision, now=self.now)
 
-    async def keep(self, connection: Connection) -> Connection:
+    def keep(self, connection: Connection) -> Connection:
         """Store a connection and say its next due time where that moved; return it as stored."""
         if connection.next_due_at != connection.said_due_at:
             connection = replace(
                 connection, said_due_at=connection.next_due_at, said_revision=connection.said_revision + 1
             )
             self._messages.append(speech.next_sync(connection, now=self.now))
-        await self.store.save_connection(connection)
+        self.store.save_connection(connection)
         return connection
 
     async def finish(self) -> None:
+        await self.store.flush(ended_before=self.now - runs.KEPT)
         await enqueue(self._database, self._messages)
 
 
@@ -95,18 +107,18 @@ class Scheduler:
             BadSchedule: a schedule that names no time.
         """
         work = self._work(database)
-        known = await work.store.lock({event.connection_id for event in events})
+        known = await work.lock({event.connection_id for event in events})
         for event in events:
             before = known.get(event.connection_id)
             after = copy_of(before, event)
             if after is None:
                 continue
             after = plan.replanned(before, after, now=work.now, policy=self._policy)
-            known[after.connection_id] = await work.keep(after)
+            known[after.connection_id] = work.keep(after)
             if after.stopped:
-                await work.carry_out(runs.stop_all(await work.lane(after.connection_id), now=work.now))
+                work.carry_out(runs.stop_all(work.lane(after.connection_id), now=work.now))
             if event.erase or event.deleted:
-                await work.store.erase(after.connection_id)
+                work.store.erase(after.connection_id)
         await work.finish()
 
     async def runs_changed(
@@ -114,7 +126,7 @@ class Scheduler:
     ) -> None:
         """Take in what connectors say of runs; stale, repeated and unknown ones change nothing."""
         work = self._work(database)
-        known = await work.store.lock({event.connection_id for event in events})
+        known = await work.lock({event.connection_id for event in events})
         for event in events:
             connection = known.get(event.connection_id)
             if connection is None or connection.tenant_id != event.tenant_id:
@@ -122,41 +134,33 @@ class Scheduler:
             if isinstance(event, ReauthRequired):
                 found = event.works_until is None or event.works_until <= work.now
             else:
-                found = await self._hear(work, event)
+                found = self._hear(work, event)
             if found:
-                known[event.connection_id] = await self._block(work, connection, event.at)
+                known[event.connection_id] = self._block(work, connection, event.at)
         await work.finish()
 
     async def times_came(
-        self, database: AsyncConnection, connection_id: UUID, *, late_before: datetime | None = None
-    ) -> bool:
-        """Do what is due of one connection; False where another replica is at it or nothing is due any more.
+        self, database: AsyncConnection, connections: Iterable[UUID], *, late_before: datetime | None = None
+    ) -> int:
+        """Do what is due of connections, and return of how many: of others nothing is due any more, or
+        another replica is at them.
 
         Args:
-            database: a transaction of the connection's tenant.
-            connection_id: as the due queue told.
+            database: a transaction of the connections' tenants.
+            connections: as the due queue told.
             late_before: after a downtime: times before this move to the connection's own moment from now.
         """
         work = self._work(database)
-        connection = await work.store.claim(connection_id)
-        if connection is None:
-            return False
-        due = await work.store.due_of(connection_id, work.now)
-        caught_up = False
-        if late_before is not None:
-            moved = plan.caught_up(connection, now=work.now, policy=self._policy, late_before=late_before)
-            caught_up = moved != connection
-            if caught_up:
-                connection = await work.keep(moved)
-                due = await work.store.due_of(connection_id, work.now)
-        for item in due:
-            if item.kind == "run":
-                lane = await work.lane(connection_id)
-                await work.carry_out(runs.tick(lane, item.id, now=work.now))
-            else:
-                connection = await self._own_time(work, connection, sweep=item.kind == "sweep")
+        claimed = await work.store.claim(connections)
+        ids = [connection.connection_id for connection in claimed]
+        due = await work.store.due_of(ids, work.now)
+        await work.read_lanes(due)
+        done = 0
+        for connection in claimed:
+            times = due.get(connection.connection_id, [])
+            done += self._times_of(work, connection, times, late_before)
         await work.finish()
-        return caught_up or bool(due)
+        return done
 
     async def request(
         self, database: AsyncConnection, connection_id: UUID, tenant_id: UUID, asked: RunRequest
@@ -168,15 +172,15 @@ class Scheduler:
             Refused: paused, disconnected, not finished, or the provider must be authorized again.
         """
         work = self._work(database)
-        connection = (await work.store.lock([connection_id])).get(connection_id)
+        connection = (await work.lock([connection_id])).get(connection_id)
         if connection is None or connection.tenant_id != tenant_id:
             raise NotKnown(str(connection_id))
         refused = refusal(connection, settings_revision=asked.settings_revision)
         if refused is not None:
             raise Refused(refused.slug, refused.title, refused.detail)
         wanted = self._new_run(connection, asked.kind, work.now, asked.settings_revision)
-        requested = runs.request(await work.lane(connection_id), wanted, now=work.now)
-        await work.carry_out(requested.decision)
+        requested = runs.request(work.lane(connection_id), wanted, now=work.now)
+        work.carry_out(requested.decision)
         await work.finish()
         return requested
 
@@ -190,9 +194,9 @@ class Scheduler:
         run = await work.store.run(run_id)
         if run is None or run.tenant_id != tenant_id:
             raise NotKnown(str(run_id))
-        await work.store.lock([run.connection_id])
-        decision = runs.cancel(await work.lane(run.connection_id), run_id, now=work.now)
-        await work.carry_out(decision)
+        await work.lock([run.connection_id])
+        decision = runs.cancel(work.lane(run.connection_id), run_id, now=work.now)
+        work.carry_out(decision)
         await work.finish()
         return await work.store.run(run_id) or run
 
@@ -210,8 +214,25 @@ class Scheduler:
     def _work(self, database: AsyncConnection) -> _Work:
         return _Work(database, self._policy, self._clock.now())
 
-    async def _own_time(self, work: _Work, connection: Connection, *, sweep: bool) -> Connection:
-        lane = await work.lane(connection.connection_id)
+    def _times_of(
+        self, work: _Work, connection: Connection, due: Sequence[Due], late_before: datetime | None
+    ) -> bool:
+        """Do what is due of one connection; return whether anything was."""
+        if late_before is not None and due:
+            moved = plan.caught_up(connection, now=work.now, policy=self._policy, late_before=late_before)
+            if moved != connection:
+                connection = work.keep(moved)
+        for item in due:
+            if item.kind == "run":
+                work.carry_out(runs.tick(work.lane(connection.connection_id), item.id, now=work.now))
+            elif connection.is_due(work.now, sweep=item.kind == "sweep"):
+                connection = self._own_time(work, connection, sweep=item.kind == "sweep")
+            else:  # moved meanwhile; the queue is told its times anew, or it would show them for ever
+                connection = work.keep(connection)
+        return bool(due)
+
+    def _own_time(self, work: _Work, connection: Connection, *, sweep: bool) -> Connection:
+        lane = work.lane(connection.connection_id)
         kind = RunKind.SWEEP if sweep else RunKind.SCHEDULED
         wanted = self._new_run(connection, kind, work.now)
         if sweep:
@@ -221,26 +242,26 @@ class Scheduler:
         else:
             after = plan.after_due(connection, now=work.now, policy=self._policy)
             decision = runs.fall_due(lane, wanted, now=work.now)
-        after = await work.keep(after)
-        await work.carry_out(decision)
+        after = work.keep(after)
+        work.carry_out(decision)
         return after
 
-    async def _hear(self, work: _Work, event: SyncRunChanged) -> bool:
+    def _hear(self, work: _Work, event: SyncRunChanged) -> bool:
         """Take in one event; return whether it says that the provider refuses us."""
-        lane = await work.lane(event.connection_id)
+        lane = work.lane(event.connection_id)
         decision = runs.hear(lane, event, now=work.now, policy=self._policy.retry, chance=self._chance())
         if decision is None:
             return False
-        await work.carry_out(decision)
+        work.carry_out(decision)
         failed = event.state == RunState.FAILED and event.error is not None
         return failed and event.error is not None and event.error.error_class == ErrorClass.AUTH
 
-    async def _block(self, work: _Work, connection: Connection, found_at: datetime) -> Connection:
+    def _block(self, work: _Work, connection: Connection, found_at: datetime) -> Connection:
         blocked = block(connection, found_at=found_at)
         if blocked == connection:
             return connection
-        blocked = await work.keep(blocked)
-        await work.carry_out(runs.hold(await work.lane(connection.connection_id), now=work.now))
+        blocked = work.keep(blocked)
+        work.carry_out(runs.hold(work.lane(connection.connection_id), now=work.now))
         return blocked
 
     @staticmethod

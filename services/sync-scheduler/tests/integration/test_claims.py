@@ -165,7 +165,8 @@ async def test_missed_times_make_one_run_each_spread_out(bench: Bench) -> None:
         await bench.claimer().look()
         started.append(len(await bench.runs(events)))
     assert started[-1] == PAGE + 30
-    assert max(after - before for before, after in pairwise([0, *started])) <= 22  # 6.5 on average
+    most = max(after - before for before, after in pairwise([0, *started]))
+    assert most <= 2 * len(events) / 20, "twice the average"
 
 
 async def test_moved_clock_is_no_downtime(bench: Bench) -> None:
@@ -351,13 +352,16 @@ async def test_daily_sweep_comes_and_yields_to_other_runs(bench: Bench) -> None:
     assert sorted(kinds) == [RunKind.SCHEDULED, RunKind.SWEEP]
 
 
-async def test_claim_rate(bench: Bench) -> None:
-    """Otherwise thousands of shops that share a due time are served too late."""
-    events = await bench.connect(200)
+async def test_a_connection_that_fails_holds_up_no_other(bench: Bench) -> None:
+    """They are claimed together: otherwise one shop's broken row stops everybody's syncs."""
+    events = await bench.connect(20)
+    broken = events[7]
+    unreadable = sa.text(
+        'update connections set schedule = \'{"kind": "interval"}\' where connection_id = :id'
+    )
+    async with bench.database.transaction([broken.tenant_id]) as connection:
+        await connection.execute(unreadable, {"id": broken.connection_id})
     bench.clock.advance(timedelta(hours=1))
-    began = asyncio.get_running_loop().time()
-    await bench.claimer().look()
-    rate = 200 / (asyncio.get_running_loop().time() - began)
-    print(f"{rate:.0f} due connections a second by one replica")  # noqa: T201 - a measurement
-    assert len(await bench.runs(events)) == 200
-    assert rate > 10
+    assert await bench.claimer().look() == 1
+    assert len(await bench.runs(events)) == 19
+    assert await bench.runs([broken]) == []

@@ -59,6 +59,11 @@ class Connection:
         """When it is swept next, None = not."""
         return self.sweep_at if self.scheduled else None
 
+    def is_due(self, now: datetime, *, sweep: bool) -> bool:
+        """Return whether its own time, that of the sweep or of its schedule, has come."""
+        at = self.next_sweep_at if sweep else self.next_due_at
+        return at is not None and at <= now
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

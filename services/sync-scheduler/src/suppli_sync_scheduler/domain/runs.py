@@ -73,6 +73,16 @@ class Lane:
     active: Run | None = None
     follow_up: Run | None = None
 
+    def after(self, run: Run) -> Lane:
+        """Return it once `run`, one of this connection's, is stored."""
+        active, follow_up = (
+            None if each is not None and each.run_id == run.run_id else each
+            for each in (self.active, self.follow_up)
+        )
+        if run.ended:
+            return Lane(active, follow_up)
+        return Lane(active, run) if run.follow_up else Lane(run, follow_up)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
