@@ -21,8 +21,11 @@ _MB = 1e6
 
 
 def cpu_seconds(system: System) -> dict[str, float]:
-    """Return the CPU seconds that each service, PostgreSQL (all of it) and Kafka have taken so far."""
-    taken = {name: _own(_process(service.pid, name)) for name, service in system.services.items()}
+    """Return the CPU seconds that each running service, PostgreSQL (all of it) and Kafka have taken so
+    far.
+    """
+    running = {name: service.pid for name, service in system.services.items() if service.running}
+    taken = {name: _own(_process(pid, name)) for name, pid in running.items()}
     postgres = system.runtime.postgres.process
     taken[POSTGRES] = _with_children(_process(postgres.pid if postgres else None, POSTGRES))
     kafka = system.runtime.kafka.process

@@ -158,3 +158,22 @@ def test_a_refund_of_part_of_a_line_takes_its_share_of_the_money() -> None:
     assert amount(back["net_amounts"], "total_money") == -108
     with pytest.raises(ControlError, match="cannot return 4"):
         changes.refund(world, merchant, sale["id"], RefundSpec(lines={"a": "4"}))
+
+
+def test_orders_encoded_beforehand_are_the_same() -> None:
+    """A benchmark that reads other orders than everybody else would measure something else."""
+    rendered, kept = shop()[1], shop()[1]
+    generate(
+        World(),
+        rendered,
+        GenerateSpec(count=500, seed=3, start_at="2026-03-02T00:00:00Z", end_at="2026-03-03T00:00:00Z"),
+    )
+    generate(
+        World(),
+        kept,
+        GenerateSpec(
+            count=500, seed=3, start_at="2026-03-02T00:00:00Z", end_at="2026-03-03T00:00:00Z", encoded=True
+        ),
+    )
+    assert [order.encoded() for order in kept.orders] == [order.encoded() for order in rendered.orders]
+    assert all(order.raw is not None for order in kept.orders)

@@ -41,7 +41,8 @@ def generate(world: World, merchant: Merchant, spec: GenerateSpec) -> int:
             merchant.catalog.put(obj, world.clock.now_us())
     draw = random.Random(f"{merchant.id}/{spec.seed}")  # noqa: S311 - repeatable, not secret
     orders = _Run(merchant, draw, spec.count, [merchant.location(place)["id"] for place in places])
-    merchant.orders.put_many(orders.orders(start, end))
+    made = orders.orders(start, end)
+    merchant.orders.put_many(map(StoredOrder.kept, made) if spec.encoded else made)
     return spec.count
 
 

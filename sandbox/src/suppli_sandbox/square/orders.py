@@ -98,6 +98,11 @@ class StoredOrder:
             raise ValueError(f"order {self.id} has neither bytes nor a template")
         return self.template.render(self)
 
+    def kept(self) -> StoredOrder:
+        """Return the order itself, from now on with its own bytes instead of rendering them at each read."""
+        self.raw = self.encoded()
+        return self
+
     def decoded(self) -> Json:
         """Return the order as a new dictionary."""
         order: Json = msgspec.json.decode(self.encoded())
