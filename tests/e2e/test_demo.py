@@ -33,8 +33,14 @@ def demo(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_demo_runs_by_itself_and_its_totals_agree_with_its_file(tmp_path: Path) -> None:
-    printed = demo(tmp_path / "state")
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all demos: the second one finds what the first one left."""
+    return tmp_path_factory.mktemp("demo") / "state"
+
+
+def test_the_demo_runs_by_itself_and_its_totals_agree_with_its_file(state: Path) -> None:
+    printed = demo(state)
     assert "Every total agrees with the file" in printed
     assert printed.count("curl -s") == 5
     assert re.search(r"parked \(not mapped\)\D+[1-9]", printed), (
@@ -44,8 +50,8 @@ def test_the_demo_runs_by_itself_and_its_totals_agree_with_its_file(tmp_path: Pa
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not EXPORT.exists(), reason=f"needs {EXPORT.name} in the folder of real exports")
-def test_a_real_export_comes_out_to_the_cent(tmp_path: Path) -> None:
-    printed = demo(tmp_path / "state", "--sales", str(EXPORT), "--timezone", "America/Los_Angeles")
+def test_a_real_export_comes_out_to_the_cent(state: Path) -> None:
+    printed = demo(state, "--sales", str(EXPORT), "--timezone", "America/Los_Angeles")
     assert "Every total agrees with the file" in printed
     for figure in ("37,321.43", "359.72", "36,961.71", "3,277.49", "3,748", "264"):
         assert figure in printed, figure

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from suppli_embedded.errors import EmbeddedError
+from suppli_embedded.runtime import EmbeddedRuntime
 
 from suppli_demo.consumer import snippet
 from suppli_demo.system import System
@@ -37,6 +38,8 @@ def demo(
     began = time.monotonic()
     system = System(folder, cache=Path(".suppli/cache"), say=console.print)
     try:
+        if folder.exists():  # the sandbox forgets its shops when it stops: what is left would speak of others
+            EmbeddedRuntime(folder).remove()
         with system:
             result = Tour(system, console, sales=sales, timezone=timezone, began=began).run()
             print_result(console, result)
