@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from suppli_contracts.asyncapi import asyncapi
+from suppli_contracts.dead_letters import replay_group
 from suppli_contracts.events import ALL
-from suppli_contracts.schemas import asyncapi, name_of, schema_of
+from suppli_contracts.schemas import name_of, schema_of
 from suppli_contracts.topics import DAY_MS, REGISTRY, Cleanup, Topic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +25,21 @@ HEADER = "# Generated from the topic registry of suppli_contracts by `make gener
 def generated() -> dict[Path, str]:
     """Return every generated file with its content."""
     files = {CONTRACTS / "schemas" / f"{name_of(event)}.json": _json(schema_of(event)) for event in ALL}
-    files[CONTRACTS / "asyncapi.json"] = _json(asyncapi("1.0.0"))
+    files[CONTRACTS / "asyncapi.json"] = _json(asyncapi("1.0.0", _examples()))
     files[ROOT / "deploy" / "kafka" / "topics.yaml"] = HEADER + _yaml({"topics": _topics()})
     files[ROOT / "deploy" / "kafka" / "acls.yaml"] = HEADER + _yaml({"principals": _acls()})
     return files
+
+
+def _examples() -> dict[str, dict[str, Any]]:
+    """Return the committed examples by event and name."""
+    return {
+        name_of(event): {
+            path.stem: json.loads(path.read_text())
+            for path in sorted((CONTRACTS / "examples" / name_of(event)).glob("*.json"))
+        }
+        for event in ALL
+    }
 
 
 def _topics() -> list[dict[str, Any]]:
@@ -64,15 +77,15 @@ def _acls() -> list[dict[str, Any]]:
     rights: dict[str, dict[str, set[str]]] = {}
     for topic in REGISTRY.values():
         for producer in topic.producers:
-            _rights(rights, producer)["write"].add(topic.name)
+            _rights(rights, producer.service)["write"].add(topic.name)
         for consumer in topic.consumers:
             own = _rights(rights, consumer.service)
             own["read"] |= {topic.name, topic.dead_letter(consumer.group)}
             own["write"].add(topic.dead_letter(consumer.group))
-            own["groups"].add(consumer.group)
+            own["groups"] |= {consumer.group, replay_group(consumer.group)}
     for topic in REGISTRY.values():  # who yields must see the lag of the groups that it yields to
         for producer in topic.producers:
-            _rights(rights, producer)["describe_groups"] |= set(topic.yields_to)
+            _rights(rights, producer.service)["describe_groups"] |= set(topic.yields_to)
     return [
         {
             "principal": f"User:{service}",

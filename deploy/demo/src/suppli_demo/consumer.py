@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from suppli_contracts import codec
 from suppli_contracts.events import ProductSaleRecorded
 from suppli_contracts.topics import SALES_PRODUCTS
@@ -28,18 +29,24 @@ def snippet() -> str:
 async def product_sales(bootstrap_servers: str, connection: UUID) -> list[tuple[str, ProductSaleRecorded]]:
     """Return every product sale of a connection that is on Kafka now, with its event id, as written."""
     found: list[tuple[str, ProductSaleRecorded]] = []
+    async for record in everything_on(bootstrap_servers, SALES_PRODUCTS):
+        sale = codec.decode_as(ProductSaleRecorded, record.value)
+        if sale.connection_id == connection:
+            found.append((dict(record.headers)["ce_id"].decode(), sale))
+    return found
+
+
+async def everything_on(bootstrap_servers: str, *topics: str) -> AsyncIterator[ConsumerRecord]:
+    """Yield every record that is on the topics now."""
     async with AIOKafkaConsumer(
-        SALES_PRODUCTS, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest"
+        *topics, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest"
     ) as consumer:
         left = await consumer.end_offsets(consumer.assignment())
         while left:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
-                    sale = codec.decode_as(ProductSaleRecorded, record.value)
-                    if sale.connection_id == connection:
-                        found.append((dict(record.headers)["ce_id"].decode(), sale))
+                    yield record
             left = {part: end for part, end in left.items() if await consumer.position(part) < end}
-    return found
 
 
 async def count_dead_letters(bootstrap_servers: str) -> int:

@@ -47,6 +47,14 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class Producer:
+    """A service that writes a topic, and which of its events it says."""
+
+    service: str
+    events: tuple[type[Event], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """One topic.
 
@@ -54,8 +62,7 @@ class Topic:
         name: the full name; the `v` at its end changes only when schemas cannot stay compatible.
         description: what a record means.
         key: what the key is, in words.
-        events: what may be on it.
-        producers: the services that may write it.
+        producers: the services that may write it, and what each says.
         consumers: the groups that read it; a backfill yields to those of them in `yields_to`.
         partitions: never changed within a version.
         retention_days: None where compaction keeps the latest value for good.
@@ -65,13 +72,17 @@ class Topic:
     name: str
     description: str
     key: str
-    events: tuple[type[Event], ...]
-    producers: tuple[str, ...]
+    producers: tuple[Producer, ...]
     consumers: tuple[Consumer, ...]
     partitions: int = _OTHER_PARTITIONS
     cleanup: Cleanup = Cleanup.DELETE
     retention_days: int | None = 30
     yields_to: tuple[str, ...] = field(default=())
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """What may be on it."""
+        return tuple(dict.fromkeys(event for producer in self.producers for event in producer.events))
 
     def dead_letter(self, group: str) -> str:
         """Return the dead-letter topic of one of the consuming groups."""
@@ -115,8 +126,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=CONNECTIONS,
             description="Each connection with its settings, as it now stands",
             key="connection",
-            events=(ConnectionChanged,),
-            producers=("gateway",),
+            producers=(Producer("gateway", (ConnectionChanged,)),),
             consumers=(
                 *(Consumer(name, group(name, "connections")) for name in connectors),
                 Consumer("mapping", group("mapping", "connections")),
@@ -130,8 +140,10 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=SYNC_EVENTS,
             description="What becomes of runs, when the next one is due, and connections that need a person",
             key="connection",
-            events=(SyncRunChanged, NextSyncScheduled, ReauthRequired),
-            producers=("sync-scheduler", *connectors),
+            producers=(
+                Producer("sync-scheduler", (SyncRunChanged, NextSyncScheduled)),
+                *(Producer(name, (SyncRunChanged, ReauthRequired)) for name in connectors),
+            ),
             consumers=(
                 Consumer("gateway", group("gateway", "sync-events")),
                 Consumer("sync-scheduler", group("sync-scheduler", "sync-events")),
@@ -141,8 +153,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=SALES_RAW,
             description="Each order as it now is, without personal data",
             key="connection + order",
-            events=(SaleRecorded,),
-            producers=connectors,
+            producers=tuple(Producer(name, (SaleRecorded,)) for name in connectors),
             consumers=(Consumer("mapping", group("mapping", "sales")),),
             partitions=_SALES_PARTITIONS,
             retention_days=90,
@@ -152,8 +163,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=CATALOG_EXTERNAL,
             description="Each thing that a provider's catalog sells",
             key="connection + item",
-            events=(ExternalItemChanged,),
-            producers=connectors,
+            producers=tuple(Producer(name, (ExternalItemChanged,)) for name in connectors),
             consumers=(Consumer("mapping", group("mapping", "external-items")),),
             cleanup=Cleanup.COMPACT,
             retention_days=None,
@@ -162,8 +172,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=CATALOG_PRODUCTS,
             description="Each Suppli product",
             key="tenant + product",
-            events=(ProductChanged,),
-            producers=("gateway",),
+            producers=(Producer("gateway", (ProductChanged,)),),
             consumers=(Consumer("mapping", group("mapping", "products")),),
             cleanup=Cleanup.COMPACT,
             retention_days=None,
@@ -172,8 +181,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=CATALOG_LOCATIONS,
             description="Each Suppli location",
             key="tenant + location",
-            events=(LocationChanged,),
-            producers=("gateway",),
+            producers=(Producer("gateway", (LocationChanged,)),),
             consumers=(Consumer("mapping", group("mapping", "locations")),),
             cleanup=Cleanup.COMPACT,
             retention_days=None,
@@ -182,8 +190,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=SALES_PRODUCTS,
             description="What order lines mean for products, as standing values and deltas",
             key="tenant + product",
-            events=(ProductSaleRecorded,),
-            producers=("mapping",),
+            producers=(Producer("mapping", (ProductSaleRecorded,)),),
             consumers=(),
             partitions=_SALES_PARTITIONS,
             retention_days=90,
@@ -192,8 +199,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             name=MAPPING_EVENTS,
             description="Items that wait for a mapping, and mappings that changed",
             key="tenant + external item",
-            events=(ItemUnmapped, MappingChanged),
-            producers=("mapping",),
+            producers=(Producer("mapping", (ItemUnmapped, MappingChanged)),),
             consumers=(Consumer("gateway", group("gateway", "mapping-events")),),
         ),
     )
@@ -206,8 +212,7 @@ def _commands(provider: str) -> Topic:
         name=sync_commands(provider),
         description="Runs that the connector is to do, or to stop",
         key="connection",
-        events=(RunSync, CancelSync),
-        producers=("sync-scheduler",),
+        producers=(Producer("sync-scheduler", (RunSync, CancelSync)),),
         consumers=(Consumer(service, group(service, "commands")),),
         retention_days=7,
     )

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
+from suppli_contracts.dead_letters import HEADERS, OPTIONAL, PREFIX
 from suppli_service_kit import metrics
 from suppli_service_kit.kafka import batches
 from suppli_service_kit.kafka.consumer import BadMessage, Consumers
-from suppli_service_kit.kafka.dead_letters import PREFIX, dead_letter_topic, replay
+from suppli_service_kit.kafka.dead_letters import dead_letter_topic, replay
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.kafka.producer import Producer
 from suppli_service_kit.settings import KafkaSettings
@@ -214,6 +215,8 @@ async def test_bad_messages_stand_alone_in_the_dead_letter_topic(
     assert headers[PREFIX + "connector.name"] == group.encode()
     assert headers[PREFIX + "task.id"] == b"pod-1"
     assert headers[PREFIX + "exception.class.name"] == b"msgspec.ValidationError"
+    told = {name.removeprefix(PREFIX) for name in headers if name.startswith(PREFIX)}
+    assert set(HEADERS) - OPTIONAL <= told <= set(HEADERS), "as the AsyncAPI document says"
     assert await committed(settings, topic, group) == 400
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from suppli_contracts.dead_letters import PREFIX, replay_group
 
 from suppli_service_kit.kafka.batches import BadMessage, BatchHandler, Streak, work_through
 from suppli_service_kit.kafka.connection import client_options
@@ -14,7 +15,6 @@ from suppli_service_kit.kafka.messages import Header, InMessage, OutMessage
 from suppli_service_kit.redaction import redact_text
 from suppli_service_kit.settings import KafkaSettings
 
-PREFIX = "__connect.errors."  # Kafka Connect's names, which tools know
 MAX_TRACE_BYTES = 4_096
 
 
@@ -101,7 +101,7 @@ async def replay(
     """
     report = ReplayReport()
     consumer = AIOKafkaConsumer(
-        group_id=f"{group}.replay",
+        group_id=replay_group(group),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         **client_options(settings),
