@@ -1,17 +1,20 @@
-"""`python -m suppli_sandbox square|issuer --port N`: the local Square, or the identity provider."""
+"""`python -m suppli_sandbox square|clover|issuer --port N`: a local provider, or the identity provider."""
 
 import argparse
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
+from starlette.types import ASGIApp
 
 from suppli_sandbox import issuer
-from suppli_sandbox.app import create_app, create_server
+from suppli_sandbox.app import clover_app, create_server, square_app
+from suppli_sandbox.clover.models import CloverApplicationSpec
+from suppli_sandbox.clover.world import World as CloverWorld
 from suppli_sandbox.models import ApplicationSpec
-from suppli_sandbox.square.world import World
+from suppli_sandbox.square.world import World as SquareWorld
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["issuer"]:
         return issuer.main(given[1:])
     options = _parser().parse_args(given)
-    world = World()
+    app = _SERVED[options.provider](options)
+    listener = socket.create_server((options.host, options.port), backlog=512)
+    host, port = listener.getsockname()[:2]
+    started = {"provider": options.provider, "host": host, "port": port, "url": f"http://{host}:{port}"}
+    sys.stdout.write(msgspec.json.encode(started).decode() + "\n")
+    sys.stdout.flush()
+    create_server(app).run(sockets=[listener])
+    return 0
+
+
+def _square(options: argparse.Namespace) -> ASGIApp:
+    world = SquareWorld()
     world.application.update(
         ApplicationSpec(
             client_id=options.client_id,
@@ -28,24 +42,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             redirect_urls=tuple(options.redirect_url),
         )
     )
-    listener = socket.create_server((options.host, options.port), backlog=512)
-    host, port = listener.getsockname()[:2]
-    started = {"provider": "square", "host": host, "port": port, "url": f"http://{host}:{port}"}
-    sys.stdout.write(msgspec.json.encode(started).decode() + "\n")
-    sys.stdout.flush()
-    create_server(create_app(world, control_token=options.control_token)).run(sockets=[listener])
-    return 0
+    return square_app(world, control_token=options.control_token)
+
+
+def _clover(options: argparse.Namespace) -> ASGIApp:
+    world = CloverWorld()
+    world.configure(
+        CloverApplicationSpec(
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            redirect_urls=tuple(options.redirect_url),
+        )
+    )
+    return clover_app(world, control_token=options.control_token)
+
+
+_SERVED: dict[str, Callable[[argparse.Namespace], ASGIApp]] = {"square": _square, "clover": _clover}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="suppli_sandbox", description="Local stand-ins for POS APIs.")
-    square = parser.add_subparsers(dest="provider", required=True).add_parser("square", help="a local Square")
-    square.add_argument("--host", default="127.0.0.1")
-    square.add_argument("--port", type=int, default=8200, help="0 takes a free one")
-    square.add_argument("--control-token", default=os.environ.get("SUPPLI_SANDBOX_CONTROL_TOKEN"))
-    square.add_argument("--client-id", default=os.environ.get("SUPPLI_SANDBOX_CLIENT_ID"))
-    square.add_argument("--client-secret", default=os.environ.get("SUPPLI_SANDBOX_CLIENT_SECRET"))
-    square.add_argument("--redirect-url", action="append", default=[], help="may be given several times")
+    providers = parser.add_subparsers(dest="provider", required=True)
+    for number, provider in enumerate(_SERVED):
+        one = providers.add_parser(provider, help=f"a local {provider.capitalize()}")
+        one.add_argument("--host", default="127.0.0.1")
+        one.add_argument("--port", type=int, default=8200 + number, help="0 takes a free one")
+        one.add_argument("--control-token", default=os.environ.get("SUPPLI_SANDBOX_CONTROL_TOKEN"))
+        one.add_argument("--client-id", default=os.environ.get("SUPPLI_SANDBOX_CLIENT_ID"))
+        one.add_argument("--client-secret", default=os.environ.get("SUPPLI_SANDBOX_CLIENT_SECRET"))
+        one.add_argument("--redirect-url", action="append", default=[], help="may be given several times")
     return parser
 
 

@@ -107,6 +107,7 @@ FaultKind = Literal[
     "legacy_error",
     "touch_orders",
     "late_orders",
+    "delete_orders",
 ]
 
 
@@ -115,7 +116,8 @@ class FaultSpec(_Spec):
 
     `operation` is a name such as `SearchOrders`, `ObtainToken` or `*`. `times` null means for ever.
     `retry_after` is sent as it is given. `touch_orders` bumps `order_ids`, or `count` orders drawn with
-    `seed`, to the present before the call is answered; `late_orders` puts `orders` into the merchant's book.
+    `seed`, to the present before the call is answered; `late_orders` puts `orders` into the merchant's book;
+    `delete_orders` deletes `order_ids`, or `count` drawn ones (Clover).
     """
 
     kind: FaultKind

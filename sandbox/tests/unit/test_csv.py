@@ -4,9 +4,9 @@ import gzip
 from typing import Any
 
 import pytest
+from suppli_sandbox.csv_rows import CsvError, read_rows
 from suppli_sandbox.models import MerchantSpec
 from suppli_sandbox.square.csv_import import import_sales
-from suppli_sandbox.square.csv_rows import CsvError, read_rows
 from suppli_sandbox.square.world import Merchant, World
 
 HEADER = (

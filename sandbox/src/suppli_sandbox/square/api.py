@@ -2,8 +2,9 @@
 
 import msgspec
 
+from suppli_sandbox.serving import Reply, reply
 from suppli_sandbox.square import calls
-from suppli_sandbox.square.calls import Call, Reply, reply
+from suppli_sandbox.square.calls import Call
 from suppli_sandbox.square.errors import SquareError, bad_request, not_found
 
 MAX_BATCH = 100

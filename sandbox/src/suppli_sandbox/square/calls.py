@@ -1,32 +1,18 @@
 """One API call as the handlers see it, and its answer. No I/O."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from suppli_sandbox.serving import Reply
 from suppli_sandbox.square.errors import SquareError, bad_request
 from suppli_sandbox.square.tokens import AccessToken
 from suppli_sandbox.square.world import Merchant, World
 from suppli_sandbox.times import parse_us
 
 Json = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer: status, bytes, content type, further headers."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def reply(content: Json, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    """Return a JSON answer."""
-    return Reply(msgspec.json.encode(content), status, headers=headers or {})
 
 
 @dataclass(slots=True)

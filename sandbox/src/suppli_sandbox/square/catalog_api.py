@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from suppli_sandbox.serving import Reply, reply
 from suppli_sandbox.square import calls
-from suppli_sandbox.square.calls import Call, Reply, reply
+from suppli_sandbox.square.calls import Call
 from suppli_sandbox.square.catalog import CatalogBook, nested_of
 from suppli_sandbox.square.cursors import Position, digest, seal, unseal
 from suppli_sandbox.square.errors import bad_request, not_found

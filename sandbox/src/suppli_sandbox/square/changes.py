@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 
 from suppli_sandbox.models import RefundSpec
+from suppli_sandbox.serving import ControlError
 from suppli_sandbox.square.money import amounts, money
 from suppli_sandbox.square.orders import OWN_ID, PAID_AT, PLACE
 from suppli_sandbox.square.pricing import totals
 from suppli_sandbox.square.returns import amount_line, part_of, return_of
-from suppli_sandbox.square.world import ControlError, Merchant, World, new_id
+from suppli_sandbox.square.world import Merchant, World, new_id
 from suppli_sandbox.times import format_us
 
 Json = dict[str, Any]

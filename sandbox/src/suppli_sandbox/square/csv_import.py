@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from suppli_sandbox.csv_rows import SaleRow, read_rows
 from suppli_sandbox.models import LocationSpec
-from suppli_sandbox.square.csv_rows import SaleRow, read_rows
 from suppli_sandbox.square.money import amounts, money
 from suppli_sandbox.square.orders import StoredOrder
 from suppli_sandbox.square.units import unit_of

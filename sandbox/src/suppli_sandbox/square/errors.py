@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from suppli_sandbox.serving import Refused
+
 _CATEGORY = {401: "AUTHENTICATION_ERROR", 403: "AUTHENTICATION_ERROR", 429: "RATE_LIMIT_ERROR"}
 
 
-class SquareError(Exception):
+class SquareError(Refused):
     """An answer that is an error, as Square words it.
 
     `category` follows the status unless given. `headers` are sent with it (`Retry-After`).

@@ -10,11 +10,12 @@ from itertools import accumulate
 from typing import Any
 
 from suppli_sandbox.models import GenerateSpec
+from suppli_sandbox.serving import ControlError
 from suppli_sandbox.square.catalog import nested_of
 from suppli_sandbox.square.menu import menu
 from suppli_sandbox.square.orders import StoredOrder, Template
 from suppli_sandbox.square.templates import TemplateMaker
-from suppli_sandbox.square.world import ControlError, Merchant, World
+from suppli_sandbox.square.world import Merchant, World
 from suppli_sandbox.times import DAY, SECOND, parse_us
 
 Json = dict[str, Any]

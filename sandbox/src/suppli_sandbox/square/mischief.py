@@ -2,8 +2,10 @@
 
 import random
 
+from suppli_sandbox import serving
 from suppli_sandbox.models import FaultSpec
-from suppli_sandbox.square.calls import Call, Reply
+from suppli_sandbox.serving import Faults, Reply
+from suppli_sandbox.square.calls import Call
 from suppli_sandbox.square.cursors import invalid_cursor
 from suppli_sandbox.square.errors import SquareError
 from suppli_sandbox.square.orders import StoredOrder
@@ -16,10 +18,9 @@ _SERVER_CODES = {
     503: "SERVICE_UNAVAILABLE",
     504: "GATEWAY_TIMEOUT",
 }
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-def before_call(call: Call, faults: tuple[FaultSpec, ...], merchant_id: str | None) -> None:
+def before_call(call: Call, faults: Faults, merchant_id: str | None) -> None:
     """Do what strikes before the handler. Raises the error that a fault answers with."""
     merchant = call.world.merchants.get(merchant_id or "")
     for fault in faults:
@@ -31,16 +32,12 @@ def before_call(call: Call, faults: tuple[FaultSpec, ...], merchant_id: str | No
             raise error
 
 
-def spoil(answer: Reply, faults: tuple[FaultSpec, ...]) -> Reply:
-    """Return the answer as it leaves: cut short, or replaced by a page of HTML or a flat body."""
-    for fault in faults:
-        if fault.kind == "truncated_json":
-            answer = Reply(answer.body[: len(answer.body) // 2], answer.status, headers=answer.headers)
-        elif fault.kind == "html":
-            answer = Reply(_HTML, fault.status, "text/html", answer.headers)
-        elif fault.kind == "legacy_error":
-            body = b'{"message":"Not Authorized","type":"service.not_authorized"}'
-            answer = Reply(body, 401, headers=answer.headers)
+def spoil(answer: Reply, faults: Faults) -> Reply:
+    """Return the answer as it leaves: spoilt as any provider's, or replaced by Square's flat body."""
+    answer = serving.spoil(answer, faults)
+    if any(fault.kind == "legacy_error" for fault in faults):
+        body = b'{"message":"Not Authorized","type":"service.not_authorized"}'
+        answer = Reply(body, 401, headers=answer.headers)
     return answer
 
 

@@ -4,8 +4,10 @@ import html
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from suppli_sandbox.oauth_rules import challenge_of, same_secret
+from suppli_sandbox.serving import Reply, reply
 from suppli_sandbox.square import calls
-from suppli_sandbox.square.calls import Call, Reply, reply
+from suppli_sandbox.square.calls import Call
 from suppli_sandbox.square.errors import SquareError, bad_request
 from suppli_sandbox.square.tokens import (
     CODE_LIFE_US,
@@ -13,8 +15,6 @@ from suppli_sandbox.square.tokens import (
     AccessToken,
     Code,
     RefreshToken,
-    challenge_of,
-    same_secret,
 )
 from suppli_sandbox.square.world import Merchant
 from suppli_sandbox.times import SECOND, format_us

@@ -3,7 +3,8 @@
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from suppli_sandbox.square.calls import Call, Reply, instant, reply
+from suppli_sandbox.serving import Reply, reply
+from suppli_sandbox.square.calls import Call, instant
 from suppli_sandbox.square.cursors import Position, digest, seal, unseal
 from suppli_sandbox.square.errors import bad_request, not_found
 from suppli_sandbox.square.orders import OrderBook

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
+from suppli_sandbox.serving import Reply
 from suppli_sandbox.square import calls
-from suppli_sandbox.square.calls import Call, Reply
+from suppli_sandbox.square.calls import Call
 from suppli_sandbox.square.cursors import Position, digest, seal, unseal
 from suppli_sandbox.square.errors import SquareError, bad_request
 from suppli_sandbox.square.orders import Key, SortField, StoredOrder

@@ -1,61 +1,40 @@
-"""The Square API as an ASGI application: request in, faults, handler, faults, answer out."""
+"""The Square API as an ASGI application."""
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date
 
 import msgspec
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
 
-from suppli_sandbox.models import FaultSpec
-from suppli_sandbox.square.calls import Call, Json, Reply
+from suppli_sandbox.serving import Asked, Cut, Faults, ProviderServer, Reply
+from suppli_sandbox.square.calls import Call, Json
 from suppli_sandbox.square.errors import SquareError, bad_request
 from suppli_sandbox.square.mischief import before_call, spoil
 from suppli_sandbox.square.oauth import merchant_of_token_call
 from suppli_sandbox.square.routes import Route, find_route
 from suppli_sandbox.square.world import World
 
-Cut = Callable[[Scope], Awaitable[None]]
 
+class SquareServer(ProviderServer):
+    """Serves /v2 and /oauth2."""
 
-@dataclass(frozen=True, slots=True)
-class SquareServer:
-    """Serves /v2 and /oauth2. `cut` resets the connection that a request came by."""
+    def __init__(self, world: World, cut: Cut) -> None:
+        super().__init__(world, cut)
+        self.world = world
 
-    world: World
-    cut: Cut
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        request = Request(scope, receive)
-        raw = await request.body()
+    def ask(self, request: Request, raw: bytes) -> Asked | Reply:
+        """Return the operation that a request names."""
         route, path, exists = find_route(request.method, request.url.path)
-        call = Call(self.world, self.world.clock.now_us(), path, request.query_params, request.headers, raw)
         if route is None:
-            await self._send(send, self._refuse(_no_route(request, exists=exists), None), head=request)
-            return
-        merchant_id = self._merchant_of(call, route)
-        faults = self.world.faults.strike(merchant_id, route.operation)
-        if any(fault.kind == "reset" for fault in faults):
-            self._count(merchant_id, route.operation, 0)
-            await self.cut(scope)
-            return
-        for fault in faults:
-            if fault.kind == "slow":
-                await asyncio.sleep(fault.delay_seconds)
-        answer = self._answer(call, route, faults, merchant_id)
-        self._count(merchant_id, route.operation, answer.status)
-        if any(fault.kind == "lost_reply" for fault in faults):
-            await self.cut(scope)
-            return
-        await self._send(send, answer, head=request)
+            return self._refuse(_no_route(request, exists=exists), None)
+        found = route
+        call = Call(self.world, self.world.clock.now_us(), path, request.query_params, request.headers, raw)
+        merchant_id = self._merchant_of(call, found)
+        return Asked(
+            merchant_id, found.operation, lambda faults: self._answer(call, found, faults, merchant_id)
+        )
 
-    def _answer(
-        self, call: Call, route: Route, faults: tuple[FaultSpec, ...], merchant_id: str | None
-    ) -> Reply:
+    def _answer(self, call: Call, route: Route, faults: Faults, merchant_id: str | None) -> Reply:
         try:
             version = _version(call, self.world.application.square_version)
             before_call(call, faults, merchant_id)
@@ -81,20 +60,6 @@ class SquareServer:
                 body: Json = call.body()
                 return merchant_of_token_call(call, body)
         return None
-
-    def _count(self, merchant_id: str | None, operation: str, status: int) -> None:
-        self.world.calls[merchant_id or "", operation, status] += 1
-
-    async def _send(self, send: Send, answer: Reply, *, head: Request) -> None:
-        headers = {
-            "content-type": answer.content_type,
-            "content-length": str(len(answer.body)),
-            **answer.headers,
-        }
-        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-        body = b"" if head.method == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
 
 
 def _no_route(request: Request, *, exists: bool) -> SquareError:

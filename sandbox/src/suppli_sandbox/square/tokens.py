@@ -1,8 +1,5 @@
 """Authorization codes, access tokens and refresh tokens of the one application."""
 
-import base64
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass, field
 
@@ -129,14 +126,3 @@ class TokenBook:
         for token in held:
             if token.merchant_id == merchant_id:
                 token.scopes = tuple(scope for scope in token.scopes if scope not in scopes)
-
-
-def challenge_of(verifier: str) -> str:
-    """Return the PKCE S256 challenge of a verifier, unpadded."""
-    digest = hashlib.sha256(verifier.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-def same_secret(left: str, right: str) -> bool:
-    """Compare two secrets in constant time."""
-    return hmac.compare_digest(left.encode(), right.encode())

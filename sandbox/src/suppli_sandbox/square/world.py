@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from suppli_sandbox.faults import FaultBook
 from suppli_sandbox.models import ApplicationSpec, LocationSpec, MerchantSettings, MerchantSpec
+from suppli_sandbox.serving import ControlError
 from suppli_sandbox.square.catalog import CatalogBook
 from suppli_sandbox.square.errors import SquareError
 from suppli_sandbox.square.orders import OrderBook, StoredOrder
@@ -25,15 +26,6 @@ _ALPHABET = string.ascii_uppercase + string.digits
 def new_id(prefix: str = "", length: int = 22) -> str:
     """Return a random id in the shape of Square's."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length - len(prefix)))
-
-
-class ControlError(Exception):
-    """A control call that cannot be done: HTTP status and a sentence with what to do."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 @dataclass(slots=True)
