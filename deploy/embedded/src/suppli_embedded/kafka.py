@@ -93,6 +93,28 @@ async def delete_topics(bootstrap_servers: str, names: Iterable[str]) -> None:
         await admin.close()
 
 
+def broker_properties(
+    ports: tuple[int, int], data: Path, more_listeners: Iterable[tuple[int, int]] = ()
+) -> str:
+    """Return one broker's configuration; `ports` are the clients' and the controller's, all on loopback."""
+    clients, controller = ports
+    more = [(f"MORE{number}", *pair) for number, pair in enumerate(more_listeners)]
+    return _PROPERTIES.read_text().format(
+        clients=clients,
+        controller=controller,
+        data=data,
+        more_listeners="".join(f",{name}://127.0.0.1:{port}" for name, port, _ in more),
+        more_advertised="".join(f",{name}://127.0.0.1:{advertised}" for name, _, advertised in more),
+        more_protocols="".join(f",{name}:PLAINTEXT" for name, *_ in more),
+    )
+
+
+def cluster_id() -> str:
+    """Return a new cluster's id as Kafka's tools write it."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return f"A{made[1:]}" if made.startswith("-") else made  # the tool would take that for an option
+
+
 class KafkaServer:
     """A running broker."""
 
@@ -102,6 +124,20 @@ class KafkaServer:
     def version(self) -> str:
         """Return the broker's version."""
         return kafka_version(committed_jars())
+
+    def answers(self) -> bool:
+        """Tell whether the broker serves clients at its address."""
+        return run_apart(self._describes_itself)
+
+    async def _describes_itself(self) -> bool:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=5000)
+        try:
+            await admin.start()
+            return bool((await admin.describe_cluster())["brokers"])
+        except (KafkaError, OSError):
+            return False
+        finally:
+            await admin.close()
 
     def ensure_topics(self, topics: Iterable[NewTopic]) -> list[str]:
         """Create what is missing of `topics` and wait until it can be used; return what was missing."""
@@ -184,32 +220,19 @@ class EmbeddedKafka(KafkaServer):
         return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _write_properties(self) -> None:
-        clients, controller = self._ports
-        names = [f"MORE{number}" for number in range(len(self._more_listeners))]
-        more = list(zip(names, self._more_listeners, strict=True))
-        text = _PROPERTIES.read_text().format(
-            clients=clients,
-            controller=controller,
-            data=self._folder / "data",
-            more_listeners="".join(f",{name}://127.0.0.1:{port}" for name, (port, _) in more),
-            more_advertised="".join(f",{name}://127.0.0.1:{advertised}" for name, (_, advertised) in more),
-            more_protocols="".join(f",{name}:PLAINTEXT" for name in names),
-        )
+        text = broker_properties(self._ports, self._folder / "data", self._more_listeners)
         (self._folder / "server.properties").write_text(text)
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if cluster.startswith("-"):  # the tool would take it for an option
-            cluster = f"A{cluster[1:]}"
         properties = self._folder / "server.properties"
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", properties)
         done = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise StartError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
 
     def _wait_ready(self, process: ManagedProcess) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not (self._port_open() and run_apart(self._answers)):
+        while not (self._port_open() and self.answers()):
             if not process.running:
                 raise process.failure(f"ended with exit code {process.returncode}")
             if time.monotonic() > deadline:
@@ -219,13 +242,3 @@ class EmbeddedKafka(KafkaServer):
     def _port_open(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._ports[0])) == 0
-
-    async def _answers(self) -> bool:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=5000)
-        try:
-            await admin.start()
-            return bool((await admin.describe_cluster())["brokers"])
-        except (KafkaError, OSError):
-            return False
-        finally:
-            await admin.close()

@@ -73,6 +73,32 @@ class OpenBaoServer:
         )
         return client
 
+    def admits_operator(self) -> None:
+        """Return if the operator gets in and the store answers, which is when the first setup is done.
+
+        Raises:
+            VaultError, requests.RequestException: not yet.
+        """
+        _stored(self.login(), "suppli/internal/gateway")
+
+    def configuration(self, *, address: str, key_file: Path, audit_file: str) -> str:
+        """Return a server's configuration, with its data in PostgreSQL (see `start_environment`)."""
+        template = Template((self.folder.path / "server.hcl").read_text())
+        return template.substitute(key_file=key_file, address=address, audit_file=audit_file)
+
+    def start_environment(self, database_url: str) -> dict[str, str]:
+        """Return what a start needs: where the data is, and at the first one who the operator is.
+
+        `database_url` is an empty database of its own, or the one used before.
+        """
+        url = database_url.replace("postgresql+psycopg:", "postgresql:") + "?sslmode=disable"
+        return {
+            "BAO_PG_CONNECTION_URL": url,
+            "OPERATOR_POLICY": (self.folder.path / "operator.hcl").read_text(),
+            "OPERATOR_ROLE_ID": secret_in(self.role_id_file("operator")),
+            "OPERATOR_SECRET_ID": secret_in(self.secret_id_file("operator")),
+        }
+
     def write_app(self, provider: str, credentials: Mapping[str, str]) -> None:
         """Store the platform's application credentials with `provider` (client id, secret and the like)."""
         kv = self.login().secrets.kv.v2
@@ -120,6 +146,11 @@ class OpenBaoServer:
                 _ensure_token(operator, service)
 
 
+def unseal_key() -> str:
+    """Return a new key: 32 characters are its 32 bytes."""
+    return secrets.token_hex(16)
+
+
 def _stored(client: hvac.Client, path: str) -> dict[str, Any] | None:
     try:
         answer = client.secrets.kv.v2.read_secret_version(
@@ -153,7 +184,7 @@ class EmbeddedOpenBao(OpenBaoServer):
         """`database_url` is an empty database of its own, or the one used before."""
         super().__init__(f"http://127.0.0.1:{port}", folder / "credentials", vault_folder)
         self._folder, self._address, self._records = folder, f"127.0.0.1:{port}", records
-        self._database_url = database_url.replace("postgresql+psycopg:", "postgresql:") + "?sslmode=disable"
+        self._database_url = database_url
         self.log_path = folder / "openbao.log"
         self._process: ManagedProcess | None = None
 
@@ -196,29 +227,24 @@ class EmbeddedOpenBao(OpenBaoServer):
     def _write_configuration(self) -> Path:
         key = self._folder / "unseal.key"
         if not key.exists():
-            write_private(key, secrets.token_hex(16))  # 32 characters are the 32 bytes of the key
-        template = Template((self.folder.path / "server.hcl").read_text())
+            write_private(key, unseal_key())
         path = self._folder / "server.hcl"
-        audit = self._folder / "audit.log"
-        path.write_text(template.substitute(key_file=key, address=self._address, audit_file=audit))
+        audit = str(self._folder / "audit.log")
+        path.write_text(self.configuration(address=self._address, key_file=key, audit_file=audit))
         return path
 
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.defpath,
             "HOME": str(self._folder),
-            "BAO_PG_CONNECTION_URL": self._database_url,
-            "OPERATOR_POLICY": (self.folder.path / "operator.hcl").read_text(),
-            "OPERATOR_ROLE_ID": secret_in(self.role_id_file("operator")),
-            "OPERATOR_SECRET_ID": secret_in(self.secret_id_file("operator")),
+            **self.start_environment(self._database_url),
         }
 
     def _wait_ready(self, process: ManagedProcess) -> None:
-        """Wait for the operator's login and the store: they work only when the first setup is done."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                _stored(self.login(), "suppli/internal/gateway")
+                self.admits_operator()
             except (VaultError, requests.RequestException) as error:
                 if not process.running:
                     raise process.failure(f"ended with exit code {process.returncode}") from error

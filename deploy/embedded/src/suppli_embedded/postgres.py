@@ -24,15 +24,16 @@ from suppli_embedded.files import read_json, secret_in, tail, traversable_by_oth
 from suppli_embedded.processes import ManagedProcess, ProcessRecords
 
 _START_SECONDS = 30.0
-_BASE_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "max_connections": "200",
-    "timezone": "UTC",
-}
+SETTINGS = {"max_connections": "200", "timezone": "UTC"}
+_LOCAL_SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
 # An embedded cluster is thrown away, not recovered after a power cut. A killed server still loses nothing:
 # what was committed is in the kernel. Without `synchronous_commit` it would wait in the server's own memory.
-_UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+UNSAFE_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+
+
+def options(settings: Mapping[str, str]) -> list[str]:
+    """Return settings as the server's command line has them."""
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,19 @@ class PostgresServer:
             dbname=database,
             autocommit=True,
         )
+
+    def accepts_connections(self) -> bool:
+        """Tell whether the superuser gets in."""
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def close_shared_databases(self) -> None:
+        """Keep services out of the two databases that every role may look into by default."""
+        with self.connect() as connection:
+            connection.execute("revoke all on database postgres, template1 from public")
 
     def version(self) -> str:
         """Return the server's version, such as `18.4`."""
@@ -180,8 +194,7 @@ class EmbeddedPostgres(PostgresServer):
         deadline = time.monotonic() + _START_SECONDS
         while not self._try_start(deadline):
             time.sleep(0.1)
-        with self.connect() as connection:  # by default every role may look into these two
-            connection.execute("revoke all on database postgres, template1 from public")
+        self.close_shared_databases()
 
     def stop(self) -> None:
         """Shut down now, without waiting for clients to go."""
@@ -195,9 +208,9 @@ class EmbeddedPostgres(PostgresServer):
 
     def _try_start(self, deadline: float) -> bool:
         self._remove_stale_pid_file()
-        settings = {**_BASE_SETTINGS, "port": str(self.port), **({} if self._durable else _UNSAFE_SETTINGS)}
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        argv: list[str | Path] = [self._bin / "postgres", "-D", self._data, *options]
+        settings = {**SETTINGS, **_LOCAL_SETTINGS, "port": str(self.port)}
+        settings |= {} if self._durable else UNSAFE_SETTINGS
+        argv: list[str | Path] = [self._bin / "postgres", "-D", self._data, *options(settings)]
         # SIGINT is the "fast" shutdown; SIGTERM would wait for the clients to go.
         process = ManagedProcess(
             "postgres",
@@ -211,7 +224,7 @@ class EmbeddedPostgres(PostgresServer):
         )
         process.start()
         self._process = process
-        while not self._accepts_connections():
+        while not self.accepts_connections():
             if not process.running:
                 # The last children of a killed server need a moment to notice.
                 if "shared memory block" in tail(self.log_path, 5) and time.monotonic() < deadline:
@@ -221,13 +234,6 @@ class EmbeddedPostgres(PostgresServer):
             if time.monotonic() > deadline:
                 raise process.failure(f"took no connection within {_START_SECONDS:.0f} s")
             time.sleep(0.03)
-        return True
-
-    def _accepts_connections(self) -> bool:
-        try:
-            self.connect().close()
-        except psycopg.OperationalError:
-            return False
         return True
 
     def _remove_stale_pid_file(self) -> None:

@@ -50,8 +50,7 @@ def databases(
     """Make the vault's database and each service's, with its roles, as their URLs' files say."""
     password = (files / "postgres-password").read_text().strip()
     server = PostgresServer(host, port, password, files)
-    with server.connect() as connection:  # by default every role may look into these two
-        connection.execute("revoke all on database postgres, template1 from public")
+    server.close_shared_databases()
     server.create_service_database("openbao", _vault_passwords(files))
     for service in VaultFolder(folder).services():
         server.create_service_database(service.replace("-", "_"), service_passwords(files, service))

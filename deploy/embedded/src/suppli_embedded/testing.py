@@ -1,13 +1,13 @@
 """pytest plugin: real servers as session fixtures, started when the first test asks for one.
 
-Set SUPPLI_EMBEDDED_DIR to the folder of a runtime that is up (`python -m suppli_embedded up --dir ...`) and
-the tests use that one instead.
+Where they come from is `sources.choose`'s to say: containers where Docker has the images, else the embedded
+runtime. Set SUPPLI_TEST_SERVERS to `embedded` or `containers` to say it yourself, or SUPPLI_EMBEDDED_DIR to
+the folder of a runtime that is up (`python -m suppli_embedded up --dir ...`) to use that one.
 """
 
 import os
 import secrets
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +19,15 @@ from aiokafka.admin import NewTopic
 from suppli_embedded.kafka import KafkaServer
 from suppli_embedded.openbao import OpenBaoServer
 from suppli_embedded.postgres import PostgresServer, ServiceDatabase
-from suppli_embedded.runtime import EmbeddedRuntime, Servers, attach
+from suppli_embedded.runtime import EmbeddedRuntime, Servers
+from suppli_embedded.sources import ServerSource, choose, temporary_folder
 
-SHARED_VARIABLE = "SUPPLI_EMBEDDED_DIR"
 _TITLES = {"postgres": "PostgreSQL", "kafka": "Apache Kafka", "openbao": "OpenBao"}
 Server = TypeVar("Server", PostgresServer, KafkaServer, OpenBaoServer)
-_versions = pytest.StashKey[dict[str, str]]()
-_uses = pytest.StashKey[Counter[str]]()
+_versions = pytest.StashKey[dict[tuple[str, str], str]]()
+_uses = pytest.StashKey[Counter[tuple[str, str]]]()
+_source = pytest.StashKey[ServerSource]()
+_PRIVATE = "embedded, one of its own"
 
 
 def cache_folder(start: Path) -> Path:
@@ -36,46 +38,6 @@ def cache_folder(start: Path) -> Path:
     return root / ".suppli" / "cache"
 
 
-class _LazyServers:
-    """Starts a server when it is first asked for, or attaches to the shared runtime."""
-
-    def __init__(self, cache: Path) -> None:
-        shared = os.environ.get(SHARED_VARIABLE)
-        self._shared = attach(Path(shared)) if shared else None
-        self._cache = cache
-        self._folder: Path | None = None
-        self._runtime: EmbeddedRuntime | None = None
-
-    @property
-    def runtime(self) -> EmbeddedRuntime:
-        """This session's own runtime."""
-        if self._runtime is None:
-            self._folder = _temporary_folder()
-            self._runtime = EmbeddedRuntime(self._folder, cache_dir=self._cache)
-        return self._runtime
-
-    def postgres(self) -> PostgresServer:
-        return self._shared.postgres if self._shared else self.runtime.start_postgres()
-
-    def kafka(self) -> KafkaServer:
-        return self._shared.kafka if self._shared else self.runtime.start_kafka()
-
-    def openbao(self) -> OpenBaoServer:
-        return self._shared.openbao if self._shared else self.runtime.start_openbao()
-
-    def all(self) -> Servers:
-        if self._shared:
-            return self._shared
-        self.runtime.start()
-        return self.runtime
-
-    def close(self) -> None:
-        if self._runtime is not None and self._folder is not None:
-            self._runtime.stop()
-            self._runtime.remove()
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def embedded_cache(pytestconfig: pytest.Config) -> Path:
     """The folder of Kafka's jars, shared by all runs of this checkout."""
@@ -83,33 +45,34 @@ def embedded_cache(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _servers(embedded_cache: Path) -> Iterator[_LazyServers]:
-    servers = _LazyServers(embedded_cache)
-    yield servers
-    servers.close()
+def _servers(embedded_cache: Path, pytestconfig: pytest.Config) -> Iterator[ServerSource]:
+    source = choose(embedded_cache)
+    pytestconfig.stash[_source] = source
+    yield source
+    source.close()
 
 
 @pytest.fixture(scope="session")
-def postgres(_servers: _LazyServers, pytestconfig: pytest.Config) -> PostgresServer:
+def postgres(_servers: ServerSource, pytestconfig: pytest.Config) -> PostgresServer:
     """A running PostgreSQL."""
     return _noted(pytestconfig, "postgres", _servers.postgres())
 
 
 @pytest.fixture(scope="session")
-def kafka(_servers: _LazyServers, pytestconfig: pytest.Config) -> KafkaServer:
+def kafka(_servers: ServerSource, pytestconfig: pytest.Config) -> KafkaServer:
     """A running broker."""
     return _noted(pytestconfig, "kafka", _servers.kafka())
 
 
 @pytest.fixture(scope="session")
-def openbao(_servers: _LazyServers, pytestconfig: pytest.Config) -> OpenBaoServer:
+def openbao(_servers: ServerSource, pytestconfig: pytest.Config) -> OpenBaoServer:
     """A running OpenBao with every service's policy and role."""
     return _noted(pytestconfig, "openbao", _servers.openbao())
 
 
 @pytest.fixture(scope="session")
 def embedded(
-    _servers: _LazyServers, postgres: PostgresServer, kafka: KafkaServer, openbao: OpenBaoServer
+    _servers: ServerSource, postgres: PostgresServer, kafka: KafkaServer, openbao: OpenBaoServer
 ) -> Servers:
     """All three servers; stopping and killing them is for `private_embedded`."""
     return _servers.all()
@@ -118,10 +81,10 @@ def embedded(
 @pytest.fixture
 def private_embedded(embedded_cache: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedRuntime]:
     """A runtime for this test alone, not started, which it may stop, kill and break."""
-    folder = _temporary_folder()
+    folder = temporary_folder()
     runtime = EmbeddedRuntime(folder, cache_dir=embedded_cache)
     yield runtime
-    pytestconfig.stash[_versions].update(runtime.versions)
+    pytestconfig.stash[_versions].update({(name, _PRIVATE): text for name, text in runtime.versions.items()})
     runtime.stop()
     runtime.remove()
     shutil.rmtree(folder, ignore_errors=True)
@@ -158,14 +121,8 @@ def kafka_topics(kafka: KafkaServer) -> Iterator[Callable[..., str]]:
         kafka.delete_topics(made)
 
 
-def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="suppli-test-"))
-    folder.chmod(0o755)  # PostgreSQL must get there as another user when tests run as root; secrets are 0600
-    return folder
-
-
 def _noted(config: pytest.Config, name: str, server: Server) -> Server:
-    config.stash[_versions][name] = server.version()
+    config.stash[_versions][name, config.stash[_source].name] = server.version()
     return server
 
 
@@ -178,8 +135,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Count the test for each server it uses."""
     fixtures = set(getattr(item, "fixturenames", ()))
-    used = set(_TITLES) if "private_embedded" in fixtures else fixtures & set(_TITLES)
-    item.config.stash[_uses].update(used)
+    if "private_embedded" in fixtures:
+        item.config.stash[_uses].update((name, _PRIVATE) for name in _TITLES)
+    elif source := item.config.stash.get(_source, None):
+        item.config.stash[_uses].update((name, source.name) for name in fixtures & set(_TITLES))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -187,12 +146,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     uses, versions = config.stash[_uses], config.stash[_versions]
     if uses:
         terminalreporter.section("real servers")
-        shared = os.environ.get(SHARED_VARIABLE)
-        for name, title in _TITLES.items():
-            if uses[name]:
-                version = versions.get(name, "(own instance)")
-                where = "shared runtime" if shared else "embedded"
-                terminalreporter.write_line(f"{title:<14} {version:<16} {uses[name]:>5} tests  {where}")
+        for (name, where), count in sorted(uses.items(), key=lambda use: list(_TITLES).index(use[0][0])):
+            if version := versions.get((name, where)):  # a runtime of a test's own has not always all three
+                terminalreporter.write_line(f"{_TITLES[name]:<14} {version:<8} {count:>5} tests  {where}")
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.section(f"skipped: {len(skipped)}")
