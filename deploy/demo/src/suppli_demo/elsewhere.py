@@ -31,6 +31,7 @@ def tour(
     issuer: Annotated[str, typer.Option(help="The development identity provider.")] = "http://issuer:8300",
     sales: Annotated[Path | None, typer.Option(help='A Square "Items detail" export to load.')] = None,
     timezone: Annotated[str | None, typer.Option(help="The shop's IANA time zone.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How many days of made-up sales, without --sales.")] = 7,
     folder: Annotated[Path, typer.Option(help="Where files may be left.")] = Path("/tmp"),  # noqa: S108
 ) -> None:
     """Connect a shop to a running system, import, map, and show what came out."""
@@ -42,6 +43,7 @@ def tour(
         sales=sales,
         timezone=timezone,
         began=began,
+        days=days,
         tenant=uuid4(),
         merchant=f"ML{uuid4().hex[:11].upper()}",
     ).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -139,10 +139,15 @@ class Shop:
         return list(self.pages(f"/v1/connections/{connection}/runs"))
 
     def days(self, connection: str, first: date) -> list[Json]:
-        """Return where each business day's money went, for a year from `first` on."""
-        span = {"from": first.isoformat(), "to": (first + timedelta(days=365)).isoformat()}
-        days: list[Json] = self.call("GET", f"/v1/connections/{connection}/days", params=span)["items"]
-        return days
+        """Return where each business day's money went, from `first` on; asked for a year at a time."""
+        days: list[Json] = []
+        while True:
+            last = first + timedelta(days=365)
+            span = {"from": first.isoformat(), "to": last.isoformat()}
+            days += self.call("GET", f"/v1/connections/{connection}/days", params=span)["items"]
+            if last > datetime.now(UTC).date():  # by a day at least: tomorrow has begun in some places
+                return days
+            first = last + timedelta(days=1)
 
     def wait_for_runs(self, connection: str, *, at_least: int = 1, seconds: float = 60) -> list[Json]:
         """Return the runs once there are `at_least` and none is queued or running."""

@@ -49,13 +49,15 @@ class Tour:
         began: float,
         tenant: UUID = TENANT,
         merchant: str = MERCHANT,
+        days: int = 7,
     ) -> None:
         """`began` is the monotonic instant that the time to the first mapped sale counts from.
 
+        Without a file of `sales` there are `days` days of made-up ones.
         A second tour through the same system needs a `tenant` and a `merchant` of its own.
         """
         self.tenant, self.merchant = tenant, merchant
-        self.system, self.console, self.began = system, console, began
+        self.system, self.console, self.began, self.days = system, console, began, days
         self.sales, self.timezone = sales, timezone or ("America/New_York" if sales is None else None)
 
     def run(self) -> Result:
@@ -83,9 +85,8 @@ class Tour:
         """Give the sandbox a merchant with the sales of the file; return the file and its first day."""
         path = self.sales
         if path is None:
-            path = write_sample(
-                self.system.folder / "sample.csv", last_day=datetime.now(UTC).date() - timedelta(days=1)
-            )
+            yesterday = datetime.now(UTC).date() - timedelta(days=1)
+            path = write_sample(self.system.folder / "sample.csv", last_day=yesterday, days=self.days)
         zone = self.timezone or "America/Los_Angeles"
         self.system.control.create_merchant(
             MerchantSpec(
