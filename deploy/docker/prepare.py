@@ -1,13 +1,15 @@
 """`python3 deploy/docker/prepare.py`: secrets and the vault's configuration, which docker-compose.yml mounts.
 
 Needs Python alone. Writes what is missing and changes nothing that is there: it may run before every start.
-The folder is for its owner only; the files in it can be read by the containers' users, who are others.
+The folder (SUPPLI_SECRETS, as for Compose; by default `deploy/docker/secrets`) is for its owner only; the
+files in it can be read by the containers' users, who are others.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 from pathlib import Path
 from string import Template
@@ -66,7 +68,8 @@ def _write(path: Path, content: str) -> bool:
 def main() -> None:
     """Prepare the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "deploy/docker/secrets")
+    default = os.environ.get("SUPPLI_SECRETS") or ROOT / "deploy/docker/secrets"
+    parser.add_argument("folder", nargs="?", type=Path, default=default)
     folder: Path = parser.parse_args().folder
     print(f"{folder}: {len(prepare(folder))} new files.")  # noqa: T201 - a command's answer
 

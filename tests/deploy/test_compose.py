@@ -96,6 +96,26 @@ def test_kafka_members_keep_their_names() -> None:
     assert len(names) == len(set(names)) == len(OURS)
 
 
+def test_a_second_replica_is_the_service_under_another_name() -> None:
+    """Else two processes of one Kafka member name would fence each other."""
+    reset = type("Loader", (yaml.SafeLoader,), {})
+    reset.add_constructor("!reset", lambda _loader, _node: None)
+    replicas = yaml.load((ROOT / "deploy/docker/replicas.yml").read_text(), reset)["services"]  # noqa: S506
+    assert set(replicas) == {f"{name}-2" for name in OURS}
+    for name, part in replicas.items():
+        original = name.removesuffix("-2")
+        variable = f"SUPPLI_{original.upper().replace('-', '_')}_INSTANCE_ID"
+        assert part["extends"] == {"file": "docker-compose.yml", "service": original}
+        assert part["environment"] == {variable: name}
+        assert PARTS[original]["environment"][variable] == f"{original}-1"
+
+
+def test_tests_in_containers_use_the_images_that_are_deployed() -> None:
+    """Else they would prove other versions."""
+    images = pytest.importorskip("suppli_embedded.containers").IMAGES
+    assert set(images) == {part["image"] for part in PARTS.values() if "build" not in part}
+
+
 def test_only_the_gateway_is_published_and_only_here() -> None:
     """Else a database or an internal API would be open to the network."""
     published = {name: part["ports"] for name, part in PARTS.items() if "ports" in part}
