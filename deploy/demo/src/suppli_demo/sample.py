@@ -91,7 +91,8 @@ def _day(dice: random.Random, day: date) -> list[_Row]:
         transaction = f"{day:%m%d}{number:03}{dice.randrange(16**10):010X}"
         ticket = [_sale(dice, at, transaction) for _ in range(dice.randint(1, 4))]
         rows += ticket
-        if ticket[0].gross and dice.random() < 0.04:
+        # A custom amount is refunded by amount, without the quantity and tax that the file has.
+        if ticket[0].gross and dice.random() < 0.04 and ticket[0].item != "Custom Amount":
             rows.append(_refund(dice, at, ticket[0]))
     return rows
 
