@@ -17,6 +17,9 @@ from suppli_service_kit.schema import (
     inbox_table as inbox_table,
 )
 from suppli_service_kit.schema import (
+    outbox_holding as outbox_holding,
+)
+from suppli_service_kit.schema import (
     outbox_tables as outbox_tables,
 )
 from suppli_service_kit.schema import (

@@ -106,6 +106,12 @@ OUTBOX_FAILURES = counter(
     "suppli_outbox_failures_total", "Relay rounds that failed and were repeated.", ["error"]
 )
 
+DIRECT = counter(
+    "suppli_direct_messages_total",
+    "Messages published from memory after their commit, or left to the relay.",
+    ["outcome"],
+)
+
 # --- Outgoing calls
 HTTP_CALLS = counter(
     "suppli_http_client_calls_total", "Outgoing HTTP calls, each attempt.", ["client", "status"]

@@ -1,16 +1,19 @@
 """The transactional outbox: messages written with the state they belong to, published after it, in order.
 
-A row holds one batch of encoded messages, so that a resend is byte-identical. Rows are deleted after every
-message in them is acknowledged; a crash in between publishes them again.
+A row holds one batch of encoded messages, packed, so that a resend is byte-identical. Rows are deleted after
+every message in them is acknowledged; a crash in between publishes them again. A row may be held for the
+process that wrote it (`direct`): the relay leaves it alone until then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
+import cramjam
 import msgspec
 import psycopg
 import sqlalchemy as sa
@@ -30,7 +33,8 @@ LOCK_ID = crc32(b"suppli outbox relay")
 ROW_MESSAGES = 1_000  # a batch larger than this becomes several rows
 ROW_BYTES = 1_000_000
 PAGE_ROWS = 32
-PAGE_BYTES = 4_000_000  # held in memory at once, at most
+PAGE_BYTES = 4_000_000  # packed, held in memory at once, at most
+PUBLISH_BYTES = 2_000_000  # unpacked, handed to Kafka at once: a row more than that at most
 POLL_SECONDS = 0.2
 STANDBY_SECONDS = 1.0  # how often a relay that is not the active one asks again
 PUBLISH_SECONDS = 15.0  # less than the server takes to notice that a relay's machine is gone (below)
@@ -38,6 +42,8 @@ MEASURE_SECONDS = 2.0
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[OutMessage])
+_PACKED = b"\x28\xb5\x2f\xfd"  # how Zstandard's frames begin (RFC 8878, 3.1.1); no list in msgpack does
+_LEVEL = 1  # messages of one batch are much alike: a tenth of their size at once
 
 _INSERT = sa.text("insert into outbox (message_count, messages) values (:count, :messages)")
 _NOTIFY = sa.text(f"select pg_notify('{OUTBOX_CHANNEL}', '')")
@@ -46,15 +52,25 @@ _NOTIFY = sa.text(f"select pg_notify('{OUTBOX_CHANNEL}', '')")
 _PAGE = f"""
     select id, messages from (
         select id, messages, sum(octet_length(messages)) over (order by id) - octet_length(messages) as before
-        from (select id, messages from outbox order by id limit {PAGE_ROWS}) as head
+        from (select id, messages from outbox {{ours}} order by id limit {PAGE_ROWS}) as head
     ) as page where before < {PAGE_BYTES} order by id
 """
+_NOT_HELD = "where held_until is null or held_until <= clock_timestamp()"
 _BACKLOG = """
     select coalesce(sum(message_count), 0), coalesce(extract(epoch from now() - min(created_at)), 0)
     from outbox
 """
 # A relay's machine that vanishes loses its lock after some 25 s, longer than a publish may take.
 _KEEPALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to be: how many messages, how large they are (bytes), and those packed."""
+
+    count: int
+    size: int
+    packed: bytes
 
 
 async def enqueue(connection: AsyncConnection, messages: Sequence[OutMessage]) -> None:
@@ -67,28 +83,47 @@ async def enqueue(connection: AsyncConnection, messages: Sequence[OutMessage]) -
     """
     if not messages:
         return
-    check_sizes(messages)
-    rows = [{"count": len(part), "messages": _ENCODER.encode(part)} for part in _parts(messages)]
+    rows = [{"count": row.count, "messages": row.packed} for row in pack(messages)]
     await connection.execute(_INSERT, rows)
     # Once a transaction: a notification takes a lock of the whole server at commit.
     await connection.execute(_NOTIFY)
 
 
-def _parts(messages: Sequence[OutMessage]) -> list[list[OutMessage]]:
-    parts: list[list[OutMessage]] = [[]]
-    size = 0
-    for message in messages:
-        length = (
-            len(message.key or b"")
-            + len(message.value or b"")
-            + sum(len(n) + len(v) for n, v in message.headers)
-        )
-        if parts[-1] and (len(parts[-1]) >= ROW_MESSAGES or size + length > ROW_BYTES):
-            parts.append([])
-            size = 0
-        parts[-1].append(message)
+def pack(messages: Sequence[OutMessage]) -> list[Row]:
+    """Return the rows for messages; raises `MessageTooLarge`."""
+    check_sizes(messages)
+    return [
+        Row(len(part), size, bytes(cramjam.zstd.compress(_ENCODER.encode(part), _LEVEL)))
+        for part, size in _parts(messages)
+    ]
+
+
+def unpack(packed: bytes) -> list[OutMessage]:
+    """Return the messages of a row, also of one that was written before rows were packed."""
+    if packed.startswith(_PACKED):
+        packed = bytes(cramjam.zstd.decompress(packed))
+    return _DECODER.decode(packed)
+
+
+def size_of(message: OutMessage) -> int:
+    """Return how many bytes a message brings to Kafka, framing left out."""
+    size = len(message.key or b"") + len(message.value or b"")
+    for name, value in message.headers:
+        size += len(name) + len(value)
+    return size
+
+
+def _parts(messages: Sequence[OutMessage]) -> Iterator[tuple[Sequence[OutMessage], int]]:
+    """Yield the messages in as few parts as a row may hold, each with its size."""
+    first = size = 0
+    for index, message in enumerate(messages):
+        length = size_of(message)
+        if index > first and (index - first >= ROW_MESSAGES or size + length > ROW_BYTES):
+            yield messages[first:index], size
+            first, size = index, 0
         size += length
-    return parts
+    if messages:
+        yield messages[first:], size
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +147,16 @@ class OutboxRelay:
     lock, and nothing more is deleted or read before it is taken again.
     """
 
-    def __init__(self, url: str, producer: Producer) -> None:
+    def __init__(self, url: str, producer: Producer, *, may_be_held: bool = False) -> None:
         """Prepare; nothing is connected before `run`.
 
         Args:
             url: database URL of the relay's role.
             producer: with acknowledgements awaited; owned by the caller.
+            may_be_held: whether rows may be held for the process that wrote them (`schema.outbox_holding`).
         """
         self._url = libpq_url(url)
+        self._page = _PAGE.format(ours=_NOT_HELD if may_be_held else "")
         self._producer = producer
         self._measured_at = 0.0
         self.active = False
@@ -167,15 +204,13 @@ class OutboxRelay:
 
     async def _relay_page(self, connection: psycopg.AsyncConnection) -> int:
         """Publish the rows at the head, delete them; return how many there were."""
-        rows = await (await connection.execute(_PAGE, binary=True)).fetchall()
-        if not rows:
-            self.backoff.reset()
-            return 0
-        messages = [message for _, encoded in rows for message in _DECODER.decode(encoded)]
-        await self._producer.publish(messages, timeout=PUBLISH_SECONDS)
-        await connection.execute("delete from outbox where id = any(%s)", ([row[0] for row in rows],))
+        rows = await (await connection.execute(self._page, binary=True)).fetchall()
+        for ids, messages in _groups(rows):
+            await self._producer.publish(messages, timeout=PUBLISH_SECONDS)
+            await connection.execute("delete from outbox where id = any(%s)", (ids,))
         self.backoff.reset()
-        await self._measure(connection)
+        if rows:
+            await self._measure(connection)
         return len(rows)
 
     async def _measure(self, connection: psycopg.AsyncConnection) -> None:
@@ -192,6 +227,23 @@ class OutboxRelay:
     def _set_active(self, *, active: bool) -> None:
         self.active = active
         metrics.OUTBOX_ACTIVE.set(int(active))
+
+
+def _groups(rows: Sequence[Sequence[Any]]) -> Iterator[tuple[list[int], list[OutMessage]]]:
+    """Yield the rows as ids and messages, unpacked only as far as one publish takes them."""
+    ids: list[int] = []
+    messages: list[OutMessage] = []
+    size = 0
+    for number, packed in rows:
+        unpacked = unpack(packed)
+        ids.append(number)
+        messages += unpacked
+        size += sum(map(size_of, unpacked))
+        if size >= PUBLISH_BYTES:
+            yield ids, messages
+            ids, messages, size = [], [], 0
+    if ids:
+        yield ids, messages
 
 
 async def _woken(connection: psycopg.AsyncConnection, stop: asyncio.Event) -> None:

@@ -85,6 +85,17 @@ def outbox_tables(relay_role: str, app_role: str | None = None) -> list[str]:
     ]
 
 
+def outbox_holding(app_role: str) -> list[str]:
+    """Return the SQL by which rows of the outbox may be held for the process that wrote them (`direct`).
+
+    The service learns the ids of its rows, and nothing else of the outbox.
+    """
+    return [
+        "alter table outbox add column held_until timestamptz",
+        *app_grants(app_role, "outbox", rights="select (id)"),
+    ]
+
+
 def inbox_table(app_role: str | None = None) -> list[str]:
     """Return the SQL of the inbox: which events a consumer of this database has seen. Holds ids only, no
     tenant.

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from suppli_service_kit import metrics
 from suppli_service_kit.clock import Clock, clock_from
 from suppli_service_kit.database import Database, open_database
+from suppli_service_kit.direct import DirectPublisher
 from suppli_service_kit.health import Health
 from suppli_service_kit.http_server import OWN_TRACES_ONLY, HttpServer
 from suppli_service_kit.kafka.consumer import Consumers
@@ -112,12 +113,26 @@ class Service:
         install_problems(app)
         self.public_app = app
 
-    def relay_outbox(self) -> OutboxRelay:
+    def publish_directly(self, relay_database: Database) -> DirectPublisher:
+        """Publish from memory after the commit, with the outbox's relay as the safety net.
+
+        Args:
+            relay_database: with the relay's role; the service's schema has `schema.outbox_holding`.
+
+        Raises:
+            MissingSetting: the relay's URL is not set.
+        """
+        direct = DirectPublisher(relay_database, self.producer)
+        self.relay_outbox(may_be_held=True)
+        self.add_task("direct publishing", direct.run)
+        return direct
+
+    def relay_outbox(self, *, may_be_held: bool = False) -> OutboxRelay:
         """Publish this database's outbox from here (one process of several at a time); raises
         `MissingSetting`.
         """
         if self.relay is None:
-            relay = OutboxRelay(self.settings.relay_dsn(), self.producer)
+            relay = OutboxRelay(self.settings.relay_dsn(), self.producer, may_be_held=may_be_held)
             self.relay = relay
             self.add_task("outbox relay", relay.run)
 

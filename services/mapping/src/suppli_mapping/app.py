@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from suppli_contracts import topics
 from suppli_service_kit.database import database_at
+from suppli_service_kit.direct import DirectPublisher
 from suppli_service_kit.internal_api import InternalToken, internal_caller
 from suppli_service_kit.service import Service
 
@@ -24,16 +25,18 @@ def create_service(settings: Settings | None = None) -> Service:
     """
     settings = settings or Settings()
     service = Service(NAME, settings)
-    relay_database = database_at(settings.relay_dsn(), pool=1, name=f"{settings.instance_id or NAME}-queue")
+    relay_database = database_at(settings.relay_dsn(), pool=2, name=f"{settings.instance_id or NAME}-queue")
     service.on_close(relay_database.close)
+    direct = service.publish_directly(relay_database)
     restater = Restater(
         service.database,
         relay_database,
         service.clock,
+        direct,
         chunk_lines=settings.restate_chunk_lines,
         outbox_limit=settings.restate_outbox_limit,
     )
-    _subscribe(service, restater)
+    _subscribe(service, restater, direct)
     service.internal_app.include_router(
         mapping_api(
             service.database,
@@ -42,13 +45,12 @@ def create_service(settings: Settings | None = None) -> Service:
             wake=restater.wake,
         )
     )
-    service.relay_outbox()
     service.add_task("restatement", restater.run)
     return service
 
 
-def _subscribe(service: Service, restater: Restater) -> None:
-    sales = SalesRecorder(service.database, service.clock)
+def _subscribe(service: Service, restater: Restater, direct: DirectPublisher) -> None:
+    sales = SalesRecorder(service.database, service.clock, direct)
     catalogs = CatalogKeeper(service.database, service.clock, wake=restater.wake)
     for topic, purpose, handler in (
         (topics.SALES_RAW, "sales", sales.on_sales),

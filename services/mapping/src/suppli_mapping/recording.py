@@ -1,7 +1,8 @@
-"""Raw sales into the ledger and out as product sales: one transaction a batch."""
+"""Raw sales into the ledger and out as product sales: one transaction for some hundred orders."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from suppli_contracts.events.sales import SaleLine, SaleRecorded
 from suppli_service_kit import metrics, tracing
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
+from suppli_service_kit.direct import DirectPublisher, Parcel
 from suppli_service_kit.kafka.batches import BadMessage
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.outbox import enqueue
@@ -42,31 +44,52 @@ LINES = metrics.counter(
 
 _UNKNOWN = KnownConnection()
 _EMPTY_BOOK = Book({}, {})
-_NO_ENTRIES: Mapping[UUID, Stored] = {}
+_NO_ENTRIES: Mapping[str, Stored] = {}
 Sale = tuple[SaleRecorded, str]
 SaleParts = list[tuple[Part, SaleLine, str]]
+
+
+# Two transactions of a batch overlap: while the database works for one, the other is decoded and said.
+TRANSACTION_ORDERS = 250
 
 
 class SalesRecorder:
     """Handles batches of raw sales. Repeats, old versions and erased connections change nothing."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, direct: DirectPublisher) -> None:
+        """`direct` publishes the product sales."""
         self._database = database
         self._clock = clock
+        self._direct = direct
         self._rules = RulesCache()
 
     async def on_sales(self, batch: Sequence[InMessage]) -> None:
         """Take a batch into the ledger; durable when it returns.
 
         Raises:
-            BadMessage: a message is no sale, or one that contradicts itself.
+            BadMessage: a message is no sale, or one that contradicts itself. Others of the batch may have
+                been taken then: they are repeats when it comes again.
         """
-        sales = newest([read(message) for message in batch])
+        parts = [
+            batch[first : first + TRANSACTION_ORDERS] for first in range(0, len(batch), TRANSACTION_ORDERS)
+        ]
+        if len(parts) == 1:
+            await self._record(parts[0])
+            return
+        outcomes = await asyncio.gather(*map(self._record, parts), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    async def _record(self, messages: Sequence[InMessage]) -> None:
+        """Take messages in one transaction, then publish what it says."""
+        sales = newest([read(message) for message in messages])
         tenants = {sale.tenant_id for sale, _ in sales}
         async with self._database.transaction(tenants) as connection:
             await ledger.lock_tenants(connection, tenants)
             work = _Batch(connection, tenants, self._rules, self._clock.now())
-            await work.record(sales)
+            parcel = await work.record(sales, self._direct)
+        self._direct.send(parcel)
 
 
 def read(message: InMessage) -> Sale:
@@ -114,7 +137,7 @@ class _Batch:
         self._items: dict[tuple[UUID, UUID], KnownItem] = {}
         self._books: dict[UUID, Book] = {}
         self._known: dict[int, set[tuple[str, str]]] = {}
-        self._entries: dict[int, dict[UUID, Stored]] = {}
+        self._entries: dict[int, dict[str, Stored]] = {}
         self._parked: set[UUID] = set()
         self._lines: list[Line] = []
         self._days: list[tuple[Order, str, OrderDay]] = []
@@ -126,8 +149,8 @@ class _Batch:
             for tenant_id in tenants
         }
 
-    async def record(self, sales: list[Sale]) -> None:
-        """Take the sales into the ledger and say what changed."""
+    async def record(self, sales: list[Sale], direct: DirectPublisher) -> Parcel | None:
+        """Take the sales into the ledger; return what is to be published after the commit."""
         self._connections = await load_connections(
             self._connection, {sale.connection_id for sale, _ in sales}
         )
@@ -136,7 +159,7 @@ class _Batch:
         taken = await self._take(alive)
         DROPPED.labels("older").inc(len(alive) - len(taken))
         if not taken:
-            return
+            return None
         split = [(order, sale, list(parts(sale))) for order, sale in taken]
         await self._load_items(split)
         for order, sale, sale_parts in split:
@@ -145,6 +168,7 @@ class _Batch:
             except BadQuantity as error:
                 raise BadMessage(str(error)) from error
         await self._write()
+        return await direct.write(self._connection, self._messages)
 
     async def _take(self, sales: list[Sale]) -> list[tuple[Order, SaleRecorded]]:
         if not sales:
@@ -218,8 +242,8 @@ class _Batch:
             if item_id in self._parked and not item.announced
         }
         if waiting:
-            self._messages += await announcements(self._connection, waiting, self._now, self._traceparent)
-        await enqueue(self._connection, self._messages)
+            said = await announcements(self._connection, waiting, self._now, self._traceparent)
+            await enqueue(self._connection, said)
         for state, count in Counter(line.state for line in self._lines).items():
             LINES.labels(state).inc(count)
 

@@ -19,6 +19,7 @@ from suppli_contracts.events.sales import Cause
 from suppli_service_kit import metrics, tracing
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
+from suppli_service_kit.direct import DirectPublisher, Parcel
 from suppli_service_kit.logs import get_logger
 from suppli_service_kit.outbox import backlog, enqueue
 from suppli_service_kit.waiting import Backoff, wait_or_stop
@@ -58,6 +59,7 @@ class Restater:
         database: Database,
         relay: Database,
         clock: Clock,
+        direct: DirectPublisher,
         *,
         chunk_lines: int = CHUNK_LINES,
         outbox_limit: int = OUTBOX_LIMIT,
@@ -68,12 +70,14 @@ class Restater:
             database: with the application's role.
             relay: with the relay's role: sees queue and outbox of all tenants and nothing else.
             clock: the time that is said.
+            direct: publishes the product sales.
             chunk_lines: most lines of an item in one transaction.
             outbox_limit: work waits while more messages than this are in the outbox.
         """
         self._database = database
         self._relay = relay
         self._clock = clock
+        self._direct = direct
         self._chunk_lines = chunk_lines
         self._outbox_limit = outbox_limit
         self._rules = RulesCache()
@@ -113,6 +117,7 @@ class Restater:
 
     async def chunk(self, job: Job) -> bool:
         """Do one chunk of a job in one transaction; return whether it was ours to do."""
+        parcel: Parcel | None = None
         async with self._database.transaction([job.tenant_id]) as connection:
             # First the tenant, then the job: who changes a mapping takes them in this order too.
             await ledger.lock_tenants(connection, [job.tenant_id])
@@ -120,12 +125,13 @@ class Restater:
             if extent is None:
                 return False
             if job.kind is JobKind.ITEM:
-                await self._item_chunk(connection, job)
+                parcel = await self._item_chunk(connection, job)
             elif job.kind is JobKind.PLACE:
-                await self._place_chunk(connection, job, extent)
+                parcel = await self._place_chunk(connection, job, extent)
             else:
                 await _erase_chunk(connection, job, extent.bound)
-            return True
+        self._direct.send(parcel)
+        return True
 
     async def _idle(self, stop: asyncio.Event) -> None:
         waits = {asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())}
@@ -144,7 +150,7 @@ class Restater:
             if stop is None or await wait_or_stop(stop, YIELD_SECONDS):
                 return False
 
-    async def _item_chunk(self, connection: AsyncConnection, job: Job) -> None:
+    async def _item_chunk(self, connection: AsyncConnection, job: Job) -> Parcel | None:
         item_id = UUID(job.subject)
         rows = await fetch(
             connection,
@@ -159,7 +165,7 @@ class Restater:
         )
         if not rows:
             await queue.finish(connection, job)
-            return
+            return None
         order_nos = [row[0] for row in rows]
         await ledger.lock_orders(connection, order_nos)
         lines = await ledger.lines_where(
@@ -170,9 +176,9 @@ class Restater:
             """,
             {"orders": bigints(order_nos), "item": item_id},
         )
-        await self._say_again(connection, job, lines)
+        return await self._say_again(connection, job, lines)
 
-    async def _place_chunk(self, connection: AsyncConnection, job: Job, extent: Extent) -> None:
+    async def _place_chunk(self, connection: AsyncConnection, job: Job, extent: Extent) -> Parcel | None:
         connection_id, _, location_id = job.subject.partition(":")
         rows = await fetch(
             connection,
@@ -184,18 +190,19 @@ class Restater:
         )
         if not rows:
             await queue.finish(connection, job)
-            return
+            return None
         order_nos = [row[0] for row in rows]
         await ledger.lock_orders(connection, order_nos)
         lines = await ledger.lines_where(
             connection, "lines.order_no = any(%(orders)s)", {"orders": bigints(order_nos)}
         )
-        await self._say_again(connection, job, lines)
+        parcel = await self._say_again(connection, job, lines)
         await queue.advance(connection, job, order_nos[-1])
+        return parcel
 
-    async def _say_again(self, connection: AsyncConnection, job: Job, lines: Sequence[Line]) -> None:
+    async def _say_again(self, connection: AsyncConnection, job: Job, lines: Sequence[Line]) -> Parcel | None:
         if not lines:
-            return
+            return None
         known = await item_store.load_items(connection, {line.part.item_id for line in lines}, self._rules)
         book = (await books(connection, known)).get(job.tenant_id, _EMPTY_BOOK)
         places = await load_connections(connection, {line.order.connection_id for line in lines})
@@ -224,17 +231,17 @@ class Restater:
             changed += [(order, change) for change in said.changes]
         await ledger.put_entries(connection, changed)
         await ledger.mark_said(connection, marks)
-        await self._publish(connection, job, changed, places)
         await self._announce(connection, marks, known)
         RESTATED.labels(job.kind).inc(len(lines))
+        return await self._write(connection, job, changed, places)
 
-    async def _publish(
+    async def _write(
         self,
         connection: AsyncConnection,
         job: Job,
         changed: Sequence[tuple[Order, Change]],
         places: dict[tuple[UUID, UUID], KnownConnection],
-    ) -> None:
+    ) -> Parcel | None:
         speaker = messages.Speaker(
             job.tenant_id, at=self._clock.now(), traceparent=tracing.current_traceparent()
         )
@@ -244,7 +251,7 @@ class Restater:
             )
             for order, change in changed
         ]
-        await enqueue(connection, said)
+        return await self._direct.write(connection, said)
 
     async def _announce(
         self,

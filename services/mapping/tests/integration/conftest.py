@@ -36,6 +36,7 @@ from suppli_mapping.recording import SalesRecorder
 from suppli_mapping.restating import Restater
 from suppli_service_kit.clock import SystemClock
 from suppli_service_kit.database import Database, database_at, migrate
+from suppli_service_kit.direct import DirectPublisher
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.kafka.producer import Producer
 from suppli_service_kit.outbox import OutboxRelay
@@ -63,6 +64,7 @@ class Parts:
     recorder: SalesRecorder
     catalogs: CatalogKeeper
     restater: Restater
+    direct: DirectPublisher
     producer: Producer
     bootstrap: str
 
@@ -77,26 +79,28 @@ async def parts(make_database: Callable[[str], ServiceDatabase], kafka: KafkaSer
     urls = make_database("mapping")
     await migrate("suppli_mapping", urls.owner_url)
     kafka.ensure_topics([NewTopic(topics.SALES_PRODUCTS, 12, 1), NewTopic(topics.MAPPING_EVENTS, 6, 1)])
-    database, relay_database = database_at(urls.app_url), database_at(urls.relay_url, pool=1)
+    database, relay_database = database_at(urls.app_url), database_at(urls.relay_url, pool=2)
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
     producer = Producer(settings)
     clock = SystemClock()
-    restater = Restater(database, relay_database, clock, outbox_limit=10**9)
-    relay = OutboxRelay(urls.relay_url, producer)
+    direct = DirectPublisher(relay_database, producer)
+    restater = Restater(database, relay_database, clock, direct, outbox_limit=10**9)
+    relay = OutboxRelay(urls.relay_url, producer, may_be_held=True)
     stop = asyncio.Event()
-    relaying = asyncio.create_task(relay.run(stop))
+    publishing = asyncio.gather(relay.run(stop), direct.run(stop))
     yield Parts(
         database,
         relay_database,
         urls,
-        SalesRecorder(database, clock),
+        SalesRecorder(database, clock, direct),
         CatalogKeeper(database, clock, wake=restater.wake),
         restater,
+        direct,
         producer,
         kafka.bootstrap_servers,
     )
     stop.set()
-    await relaying
+    await publishing
     await producer.stop()
     await database.close()
     await relay_database.close()

@@ -134,7 +134,12 @@ async def test_killed_restatement_goes_on_where_it_was(shop: Shop) -> None:
     await seeded(shop, orders=40)
     await shop.decide("id:cola", "p-cola")
     small = Restater(
-        shop.parts.database, shop.parts.relay_database, SystemClock(), chunk_lines=7, outbox_limit=10**9
+        shop.parts.database,
+        shop.parts.relay_database,
+        SystemClock(),
+        shop.parts.direct,
+        chunk_lines=7,
+        outbox_limit=10**9,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(small.run(stop))
@@ -184,7 +189,9 @@ async def test_restatement_yields_to_a_full_outbox(shop: Shop) -> None:
     """Somebody's history must not stand before another tenant's sale."""
     await seeded(shop, orders=3)
     await shop.decide("id:cola", "p-cola")
-    polite = Restater(shop.parts.database, shop.parts.relay_database, SystemClock(), outbox_limit=-1)
+    polite = Restater(
+        shop.parts.database, shop.parts.relay_database, SystemClock(), shop.parts.direct, outbox_limit=-1
+    )
     assert await polite.round() == 0
     assert await shop.standing() == {}
     assert await shop.parts.restater.round() >= 1

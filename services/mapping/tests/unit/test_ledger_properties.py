@@ -65,8 +65,8 @@ class Ledger:
         self.place = place
         self.orders: dict[str, list[Part]] = {}
         self.rules: dict[UUID, list[Rule]] = defaultdict(list)
-        self.entries: dict[str, dict[UUID, Stored]] = defaultdict(dict)
-        self.sums: dict[UUID, list[int]] = defaultdict(lambda: [0] * 5)
+        self.entries: dict[str, dict[str, Stored]] = defaultdict(dict)
+        self.sums: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
 
     def take(self, order_id: str, parts: list[Part]) -> None:
         known = {part.line_id for part in self.orders.get(order_id, [])}

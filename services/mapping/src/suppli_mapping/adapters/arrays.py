@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH_DAY = date(2000, 1, 1).toordinal()
 _NULL = b"\xff\xff\xff\xff"
 _length = struct.Struct(">i").pack
@@ -82,11 +83,7 @@ def dates(values: Sequence[date]) -> Any:
 
 def instants(values: Sequence[datetime]) -> Any:
     """Return a `timestamptz[]` of aware instants."""
-    micros = []
-    for value in values:
-        since = value - _EPOCH
-        micros.append((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
-    return _InstantArray(len(values), _packed("q", 8, micros))
+    return _InstantArray(len(values), _packed("q", 8, [(value - _EPOCH) // _MICROSECOND for value in values]))
 
 
 def uuids(values: Iterable[UUID]) -> Any:
@@ -99,6 +96,15 @@ def uuids(values: Iterable[UUID]) -> Any:
         encoded.append(raw)
     prefix = _length(16)
     return _UuidArray(len(encoded), prefix + prefix.join(encoded) if encoded else b"")
+
+
+def uuid_texts(values: Sequence[str]) -> Any:
+    """Return a `uuid[]` of ids in their usual form."""
+    raw = bytes.fromhex("".join(values).replace("-", ""))
+    prefix = _length(16)
+    return _UuidArray(
+        len(values), b"".join([prefix + raw[first : first + 16] for first in range(0, len(raw), 16)])
+    )
 
 
 def texts(values: Iterable[str | None]) -> Any:

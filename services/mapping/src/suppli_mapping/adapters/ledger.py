@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.events.sales import Disposition, Restock, SaleRecorded
 
-from suppli_mapping.adapters.arrays import bigints, dates, instants, integers, texts, uuids
+from suppli_mapping.adapters.arrays import bigints, dates, instants, integers, texts, uuid_texts, uuids
 from suppli_mapping.adapters.sql import execute, fetch
 from suppli_mapping.domain.diff import Change, Stored
 from suppli_mapping.domain.entries import LineState, Part, Standing
@@ -196,18 +196,18 @@ async def add_days(connection: AsyncConnection, days: Sequence[tuple[Order, str,
 
 
 _STORED = """
-    entry_key, line_id, part, component, product_id, location_id, business_date, unit, currency, occurred_at,
+    line_id, part, component, product_id, location_id, business_date, unit, currency, occurred_at,
     quantity, consumed, gross, discount, net, mapping_revision
 """
 
 
-async def entries_of(connection: AsyncConnection, order_nos: Sequence[int]) -> dict[int, dict[UUID, Stored]]:
+async def entries_of(connection: AsyncConnection, order_nos: Sequence[int]) -> dict[int, dict[str, Stored]]:
     """Return the entries of orders, those that stand at zero too, by order and entry key."""
-    found: defaultdict[int, dict[UUID, Stored]] = defaultdict(dict)
+    found: defaultdict[int, dict[str, Stored]] = defaultdict(dict)
     if order_nos:
         rows = await fetch(
             connection,
-            f"select order_no, version, {_STORED} from entries where order_no = any(%s)",
+            f"select order_no, version, entry_key::text, {_STORED} from entries where order_no = any(%s)",
             (bigints(order_nos),),
         )
         for order_no, version, *columns in rows:
@@ -225,7 +225,7 @@ async def put_entries(connection: AsyncConnection, changes: Sequence[tuple[Order
     await execute(
         connection,
         f"""
-        insert into entries (tenant_id, order_no, version, {_STORED})
+        insert into entries (tenant_id, order_no, version, entry_key, {_STORED})
         select * from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (tenant_id, entry_key) do update set
             version = excluded.version, occurred_at = excluded.occurred_at, quantity = excluded.quantity,
@@ -236,7 +236,7 @@ async def put_entries(connection: AsyncConnection, changes: Sequence[tuple[Order
             uuids([order.tenant_id for order in orders]),
             bigints([order.order_no for order in orders]),
             integers([change.version for _, change in changes]),
-            uuids([row.entry_key for row in rows]),
+            uuid_texts([row.entry_key for row in rows]),
             texts([row.line_id for row in rows]),
             texts([row.part for row in rows]),
             texts([row.component for row in rows]),

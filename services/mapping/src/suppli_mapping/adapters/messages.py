@@ -11,7 +11,7 @@ from suppli_contracts.codec import encode, stable_id
 from suppli_contracts.envelope import Envelope
 from suppli_contracts.events.base import Event
 from suppli_contracts.events.mapping import ItemUnmapped, MappingChanged, Suggestion
-from suppli_contracts.events.sales import Amounts, ProductSaleRecorded
+from suppli_contracts.events.sales import Amounts, Cause, ProductSaleRecorded
 from suppli_contracts.topics import MAPPING_EVENTS, SALES_PRODUCTS
 from suppli_service_kit.kafka.messages import OutMessage
 
@@ -25,6 +25,33 @@ SOURCE = "suppli/mapping"
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 
+class _Sale(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """`ProductSaleRecorded` as it is written: the same fields in the same order, ids as text already."""
+
+    tenant_id: str
+    entry_key: str
+    entry_version: int
+    connection_id: str
+    order_id: str
+    line_id: str
+    component: str
+    product_id: str
+    location_id: str
+    business_date: date
+    unit: str
+    currency: str
+    occurred_at: datetime
+    recorded_at: datetime
+    standing: Amounts
+    delta: Amounts
+    mapping_revision: int
+    cause: Cause
+    channel: str | None = None
+    historical: bool = False
+    raw_event_id: str | None = None
+    run_id: str | None = None
+
+
 class Speaker:
     """Makes the product sales' messages of one tenant in one transaction.
 
@@ -33,7 +60,6 @@ class Speaker:
 
     def __init__(self, tenant_id: UUID, *, at: datetime, traceparent: str | None) -> None:
         """`at` is when it is said."""
-        self._tenant_id = tenant_id
         self._tenant = str(tenant_id)
         self._at = at
         envelope = Envelope("", SOURCE, ProductSaleRecorded.event_type, at, tenant_id, traceparent)
@@ -41,38 +67,30 @@ class Speaker:
         place = next(index for index, (name, _) in enumerate(headers) if name == "ce_id")
         self._before, self._after = headers[:place], headers[place + 1 :]
         self._keys: dict[str, bytes] = {}
+        self._texts: dict[int, str] = {}
 
     def product_sale(self, order: Order, change: Change, first_day: date | None) -> OutMessage:
         """Return the message of one entry's new version; `first_day` is the connection's."""
-        row = change.standing
+        row, version = change.standing, change.version
         standing = _amounts(row.amounts())
-        event = ProductSaleRecorded(
-            tenant_id=self._tenant_id,
-            entry_key=row.entry_key,
-            entry_version=change.version,
-            connection_id=order.connection_id,
-            order_id=order.order_id,
-            line_id=row.line_id,
-            component=row.component,
-            product_id=row.product_id,
-            location_id=row.location_id,
-            business_date=row.business_date,
-            unit=row.unit,
-            currency=row.currency,
-            occurred_at=row.occurred_at,
-            recorded_at=self._at,
-            standing=standing,
-            delta=standing if change.version == 1 else _amounts(change.delta),
-            mapping_revision=row.mapping_revision,
-            cause=change.cause,
-            channel=order.channel,
-            historical=first_day is not None and row.business_date < first_day,
-            raw_event_id=order.raw_event_id,
-            run_id=order.run_id,
-        )
-        event_id = stable_text("product-sale", str(row.entry_key), str(change.version))
+        event = _Sale(
+            self._tenant, row.entry_key, version, self._text(order.connection_id), order.order_id,
+            row.line_id, row.component, row.product_id, row.location_id, row.business_date, row.unit,
+            row.currency, row.occurred_at, self._at, standing,
+            standing if version == 1 else _amounts(change.delta), row.mapping_revision, change.cause,
+            order.channel, first_day is not None and row.business_date < first_day, order.raw_event_id,
+            self._text(order.run_id),
+        )  # fmt: skip
+        event_id = stable_text("product-sale", row.entry_key, str(version))
         headers = (*self._before, ("ce_id", event_id.encode()), *self._after)
         return OutMessage(SALES_PRODUCTS, self._key(row.product_id), _ENCODER.encode(event), headers)
+
+    def _text(self, value: UUID) -> str:
+        """Return an id that all sales of an order share, made once."""
+        text = self._texts.get(value.int)
+        if text is None:
+            text = self._texts[value.int] = str(value)
+        return text
 
     def _key(self, product_id: str) -> bytes:
         key = self._keys.get(product_id)

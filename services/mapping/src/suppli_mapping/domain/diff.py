@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from uuid import UUID
 
 import msgspec
 from suppli_contracts.events.sales import Cause, Disposition
@@ -40,7 +39,7 @@ def first(after: Iterable[tuple[Standing, Cause]]) -> list[Change]:
 
 
 def changes(
-    before: Mapping[UUID, Stored],
+    before: Mapping[str, Stored],
     after: Iterable[tuple[Standing, Cause]],
     *,
     causes: Mapping[tuple[str, str], Cause],
@@ -55,7 +54,7 @@ def changes(
         default: why an entry ends whose part is gone.
     """
     found: list[Change] = []
-    said: set[UUID] = set()
+    said: set[str] = set()
     for standing, cause in after:
         said.add(standing.entry_key)
         amounts = standing.amounts()

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
 from suppli_contracts.events.mapping import MappingState
 from suppli_contracts.events.sales import Disposition, Restock
 
-from suppli_mapping.domain.ids import stable_uuid
+from suppli_mapping.domain.ids import stable_text
 from suppli_mapping.domain.mappings import Product, Rule, current_product, equal_or_given, rule_on
 from suppli_mapping.domain.units import MAX_QUANTITY, MILLION, BadQuantity, conversion, exact, millionths
 
@@ -94,9 +95,12 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(msgspec.Struct, gc=False):
-    """An entry with its figures: money in minor units, quantities in millionths of the stock unit."""
+    """An entry with its figures: money in minor units, quantities in millionths of the stock unit.
 
-    entry_key: UUID
+    Its key is a UUID as text: that is how it is hashed, compared and said.
+    """
+
+    entry_key: str
     line_id: str
     part: str
     component: str
@@ -180,9 +184,9 @@ def stock_units(unit: str, mapped_unit: str, product_unit: str) -> Fraction | No
 
 
 def stand(
-    connection_id: UUID, order_id: str, part: Part, resolution: Resolution, place: Place
+    connection: str, order_id: str, part: Part, resolution: Resolution, place: Place
 ) -> tuple[LineState, list[Standing]]:
-    """Return what a part counts as, and its entries.
+    """Return what a part counts as, and its entries; `connection` is the order's, as text.
 
     Raises:
         BadQuantity: the quantity is no decimal, or the result is beyond all measure.
@@ -196,24 +200,21 @@ def stand(
         return LineState.UNPLACED, []
     if resolution.state is not LineState.MAPPED:
         return resolution.state, []
-    return LineState.MAPPED, _entries(connection_id, order_id, part, resolution, place)
+    return LineState.MAPPED, _entries(connection, order_id, part, resolution, place)
 
 
 def _entries(
-    connection_id: UUID, order_id: str, part: Part, resolution: Resolution, place: Place
+    connection: str, order_id: str, part: Part, resolution: Resolution, place: Place
 ) -> list[Standing]:
     location = place.location_id or ""
-    connection, day = str(connection_id), part.business_date.isoformat()
-    quantity = exact(part.quantity)
+    day = part.business_date.isoformat()
     money = _money(part, resolution.shares)
     entries = []
     for index, target in enumerate(resolution.targets):
-        amount = millionths(quantity.numerator * target.numerator, quantity.denominator * target.denominator)
-        if abs(amount) > _MOST_MILLIONTHS:
-            raise BadQuantity(f"quantity {part.quantity[:40]!r} is beyond all measure in stock units")
+        amount = _stock_amount(part.quantity, target.numerator, target.denominator)
         gross, discount, net = money[index]
         component = _component(part.part, index if resolution.shares else None)
-        key = stable_uuid(
+        key = stable_text(
             "entry", connection, order_id, part.line_id, component, target.product_id, location, day,
             target.unit, part.currency,
         )  # fmt: skip
@@ -226,6 +227,16 @@ def _entries(
             )
         )  # fmt: skip
     return entries
+
+
+@lru_cache(maxsize=16_384)
+def _stock_amount(quantity: str, numerator: int, denominator: int) -> int:
+    """Return what a quantity is in millionths of the stock unit; the same few come again and again."""
+    given = exact(quantity)
+    amount = millionths(given.numerator * numerator, given.denominator * denominator)
+    if abs(amount) > _MOST_MILLIONTHS:
+        raise BadQuantity(f"quantity {quantity[:40]!r} is beyond all measure in stock units")
+    return amount
 
 
 def _component(part: str, split: int | None) -> str:

@@ -23,7 +23,7 @@ def say(
     connection_id: UUID,
     order_id: str,
     parts: Sequence[tuple[Part, Cause]],
-    before: Mapping[UUID, Stored],
+    before: Mapping[str, Stored],
     *,
     book: Book,
     place: Place,
@@ -43,11 +43,12 @@ def say(
     Raises:
         BadQuantity: a quantity is no decimal, or beyond all measure in stock units.
     """
+    connection = str(connection_id)
     states: list[tuple[int, LineState]] = []
     after: list[tuple[Standing, Cause]] = []
     for part, cause in parts:
         resolution = book.resolve(part.item_id, part.business_date, part.unit)
-        state, entries = stand(connection_id, order_id, part, resolution, place)
+        state, entries = stand(connection, order_id, part, resolution, place)
         states.append((resolution.said_revision, state))
         after.extend((entry, cause) for entry in entries)
     if not before:
