@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cramjam
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -16,6 +17,7 @@ from suppli_demo.system import System
 
 Store = Callable[[], Iterator[tuple[str, bytes]]]
 """Yields the places of one store with what is written there."""
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"  # how a frame begins (RFC 8878, 3.1.1)
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,13 @@ def _rows(connection: Connection[Any], table: str) -> bytes:
         for (column,) in columns:
             binary = sql.SQL("select {} from {}").format(sql.Identifier(column), sql.SQL(table))
             for (value,) in cursor.execute(binary, binary=True).fetchall():
-                text += b"\n" + (value or b"")
+                text += b"\n" + _unpacked(value or b"")
     return bytes(text)
+
+
+def _unpacked(value: bytes) -> bytes:
+    """Return what a value says: an outbox's rows are packed."""
+    return bytes(cramjam.zstd.decompress(value)) if value.startswith(_ZSTANDARD) else value
 
 
 async def _records(servers: str) -> dict[str, bytes]:

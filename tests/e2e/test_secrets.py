@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+import cramjam
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -319,20 +320,21 @@ def planted(evidence: Evidence, store: str) -> dict[str, set[str]]:
 
 
 def plant_rows(system: System, needle: str) -> dict[str, set[str]]:
-    """Plant needles as text, as JSON and as bytes in every service's database."""
+    """Plant needles as text, as JSON, as bytes and as packed bytes in every service's database."""
     tables: set[str] = set()
     for name in system.services:
         database = f"suppli_{name.replace('-', '_')}"
         with system.runtime.postgres.connect(database) as connection:
-            connection.execute("create table if not exists planted (a text, b jsonb, c bytea)")
+            connection.execute("create table if not exists planted (a text, b jsonb, c bytea, d bytea)")
             values = [
                 f"{needle}text",
                 json.dumps({"a": [f"{needle}json"]}),
                 f"\x00{needle}bytes\xff".encode(),
+                bytes(cramjam.zstd.compress(f"{needle}packed".encode() * 50)),
             ]
-            connection.execute("insert into planted values (%s, %s, %s)", values)
+            connection.execute("insert into planted values (%s, %s, %s, %s)", values)
         tables.add(f"{database}.public.planted")
-    return {f"{needle}{part}": tables for part in ("text", "json", "bytes")}
+    return {f"{needle}{part}": tables for part in ("text", "json", "bytes", "packed")}
 
 
 async def produce(system: System, needle: str) -> None:
