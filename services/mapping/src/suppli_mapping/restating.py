@@ -40,11 +40,11 @@ from suppli_mapping.domain.restate import say
 
 log = get_logger(__name__)
 
-CHUNK_LINES = 2_000
+CHUNK_LINES = 1_000  # make up to 2,000 messages: the next chunk is said while they are published
 CHUNK_ORDERS = 500
 OUTBOX_LIMIT = 2_000
 POLL_SECONDS = 1.0
-YIELD_SECONDS = 0.1
+YIELD_SECONDS = 0.02
 
 RESTATED = metrics.counter("suppli_mapping_restated_lines_total", "Lines said again.", ["kind"])
 _UNKNOWN = KnownConnection()

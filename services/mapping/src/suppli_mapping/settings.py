@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     )
 
     restate_chunk_lines: int = Field(
-        2_000, ge=1, le=10_000, description="Most lines of an item that one transaction says again."
+        1_000, ge=1, le=10_000, description="Most lines of an item that one transaction says again."
     )
     restate_outbox_limit: int = Field(
         2_000, ge=0, description="Restatement waits while more messages than this wait in the outbox."

@@ -4,6 +4,8 @@ from collections import defaultdict
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+import pytest
 from suppli_contracts.events import ExternalItemChanged
 from suppli_contracts.events.mapping import MappingTarget
 from suppli_contracts.events.sales import (
@@ -17,6 +19,8 @@ from suppli_contracts.events.sales import (
     Restock,
     SaleTotals,
 )
+from suppli_mapping import recording
+from suppli_service_kit.kafka.batches import BadMessage
 
 from .conftest import DAY, NOON, Published, Shop, line, message, published
 
@@ -39,6 +43,23 @@ async def mapped_shop(shop: Shop) -> None:
     await shop.product("p-cola")
     await shop.sell(shop.sale("seed", line(net=0, disposition=Disposition.TEST)))
     await shop.map("id:cola", "p-cola")
+
+
+async def test_a_bad_message_neither_loses_nor_doubles_the_rest_of_its_batch(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is several transactions: what one took must stand, and be a repeat when it comes again."""
+    monkeypatch.setattr(recording, "TRANSACTION_ORDERS", 4)
+    await mapped_shop(shop)
+    batch = [message(shop.sale(f"O{number}", line(net=10))) for number in range(12)]
+    bad = msgspec.structs.replace(batch[6], value=b"{")
+    with pytest.raises(BadMessage) as refused:
+        await shop.parts.recorder.on_sales([*batch[:6], bad, *batch[7:]])
+    assert refused.value.message is bad, "it alone is set aside"
+    await shop.parts.recorder.on_sales([*batch[:6], *batch[7:]])
+    assert len(await shop.standing()) == 11
+    said = await published(shop, sales=11, mappings=1)
+    assert {sale.entry_version for sale in said.sales} == {1}
 
 
 async def test_repeats_and_late_versions_count_once(shop: Shop) -> None:

@@ -217,7 +217,12 @@ async def entries_of(connection: AsyncConnection, order_nos: Sequence[int]) -> d
 
 
 async def put_entries(connection: AsyncConnection, changes: Sequence[tuple[Order, Change]]) -> None:
-    """Write how entries now stand; each entry once."""
+    """Write how entries now stand, each once; their orders are locked, so a first version is a new row."""
+    await _add_entries(connection, [each for each in changes if each[1].version == 1])
+    await _change_entries(connection, [each for each in changes if each[1].version > 1])
+
+
+async def _add_entries(connection: AsyncConnection, changes: Sequence[tuple[Order, Change]]) -> None:
     if not changes:
         return
     orders = [order for order, _ in changes]
@@ -226,16 +231,13 @@ async def put_entries(connection: AsyncConnection, changes: Sequence[tuple[Order
         connection,
         f"""
         insert into entries (tenant_id, order_no, version, entry_key, {_STORED})
-        select * from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (tenant_id, entry_key) do update set
-            version = excluded.version, occurred_at = excluded.occurred_at, quantity = excluded.quantity,
-            consumed = excluded.consumed, gross = excluded.gross, discount = excluded.discount,
-            net = excluded.net, mapping_revision = excluded.mapping_revision
+        select a, b, 1, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r
+        from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            as new (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)
         """,
         (
             uuids([order.tenant_id for order in orders]),
             bigints([order.order_no for order in orders]),
-            integers([change.version for _, change in changes]),
             uuid_texts([row.entry_key for row in rows]),
             texts([row.line_id for row in rows]),
             texts([row.part for row in rows]),
@@ -245,6 +247,36 @@ async def put_entries(connection: AsyncConnection, changes: Sequence[tuple[Order
             dates([row.business_date for row in rows]),
             texts([row.unit for row in rows]),
             texts([row.currency for row in rows]),
+            instants([row.occurred_at for row in rows]),
+            bigints([row.quantity for row in rows]),
+            bigints([row.consumed for row in rows]),
+            bigints([row.gross for row in rows]),
+            bigints([row.discount for row in rows]),
+            bigints([row.net for row in rows]),
+            integers([row.mapping_revision for row in rows]),
+        ),
+    )
+
+
+async def _change_entries(connection: AsyncConnection, changes: Sequence[tuple[Order, Change]]) -> None:
+    """Write what can change of an entry: the rest is in its key."""
+    if not changes:
+        return
+    rows = [change.standing for _, change in changes]
+    await execute(
+        connection,
+        """
+        update entries set version = new.version, occurred_at = new.occurred_at, quantity = new.quantity,
+            consumed = new.consumed, gross = new.gross, discount = new.discount, net = new.net,
+            mapping_revision = new.mapping_revision
+        from unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) as new (tenant_id, entry_key, version,
+            occurred_at, quantity, consumed, gross, discount, net, mapping_revision)
+        where entries.tenant_id = new.tenant_id and entries.entry_key = new.entry_key
+        """,
+        (
+            uuids([order.tenant_id for order, _ in changes]),
+            uuid_texts([row.entry_key for row in rows]),
+            integers([change.version for _, change in changes]),
             instants([row.occurred_at for row in rows]),
             bigints([row.quantity for row in rows]),
             bigints([row.consumed for row in rows]),

@@ -97,7 +97,7 @@ def cause_of(disposition: Disposition, *, known: bool) -> Cause:
         disposition: of its line now.
         known: whether the ledger had the part before.
     """
-    if disposition in VOIDS or disposition is Disposition.CANCELLED:
+    if disposition is not Disposition.SOLD and (disposition in VOIDS or disposition is Disposition.CANCELLED):
         return Cause.VOID
     if known:
         return Cause.EDIT

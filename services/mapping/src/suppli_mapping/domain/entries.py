@@ -23,7 +23,9 @@ from suppli_mapping.domain.mappings import Product, Rule, current_product, equal
 from suppli_mapping.domain.units import MAX_QUANTITY, MILLION, BadQuantity, conversion, exact, millionths
 
 LINE = ""
-SALES = frozenset({Disposition.SOLD, Disposition.COMPED, Disposition.RETURNED})
+# Members of an enumeration hash in Python: the one that nearly all lines have is asked for by identity.
+_SOLD = Disposition.SOLD
+SALES = frozenset({_SOLD, Disposition.COMPED, Disposition.RETURNED})
 CONSUMED_ONLY = frozenset({Disposition.VOID_MADE, Disposition.WASTE})
 VOIDS = frozenset({Disposition.VOID_MADE, Disposition.VOID_NOT_MADE, Disposition.VOID_UNKNOWN})
 _MOST_MILLIONTHS = MAX_QUANTITY * MILLION // 1_000
@@ -192,7 +194,7 @@ def stand(
         BadQuantity: the quantity is no decimal, or the result is beyond all measure.
     """
     disposition = part.disposition
-    if disposition not in SALES and disposition not in CONSUMED_ONLY:
+    if disposition is not _SOLD and disposition not in SALES and disposition not in CONSUMED_ONLY:
         return LineState.EXCLUDED, []
     if resolution.state is LineState.IGNORED:
         return LineState.IGNORED, []
@@ -249,6 +251,8 @@ def _component(part: str, split: int | None) -> str:
 def _quantities(part: Part, amount: int, place: Place) -> tuple[int, int]:
     """Return (sold less returned, what left the shelf)."""
     disposition = part.disposition
+    if disposition is _SOLD:
+        return amount, amount
     if disposition in CONSUMED_ONLY:
         return 0, amount
     if disposition is Disposition.RETURNED:
@@ -262,7 +266,7 @@ _UNCLEAR = (None, Restock.UNKNOWN)
 
 def _money(part: Part, shares: Sequence[Fraction]) -> list[tuple[int, int, int]]:
     """Return (gross, discount, net) for each target; the money stays with the line, modifiers have none."""
-    if part.part != LINE or part.disposition in CONSUMED_ONLY:
+    if part.part != LINE or (part.disposition is not _SOLD and part.disposition in CONSUMED_ONLY):
         return [(0, 0, 0)] * max(1, len(shares))
     if not shares:
         return [(part.gross, part.discount, part.net)]
