@@ -12,12 +12,14 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from suppli_service_kit.database import database_at, outbox_tables
+from suppli_service_kit.database import Database, database_at, outbox_holding, outbox_tables
+from suppli_service_kit.direct import DirectPublisher
 from suppli_service_kit.kafka.consumer import Consumers
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.kafka.producer import Producer
@@ -97,36 +99,67 @@ async def kit_consume(settings: KafkaSettings, topic: str, count: int) -> float:
     return rate
 
 
-async def relay(settings: KafkaSettings, owner: str, topic: str, count: int) -> float:
+@asynccontextmanager
+async def outbox(owner: str) -> AsyncIterator[tuple[str, Database]]:
     name = f"bench_{uuid.uuid4().hex[:6]}"
     with psycopg.connect(owner, autocommit=True) as admin:
         admin.execute(f"create database {name}")
-    url = psycopg.conninfo.make_conninfo(owner)
-    parts = psycopg.conninfo.conninfo_to_dict(url)
+    parts = psycopg.conninfo.conninfo_to_dict(owner)
     dsn = f"postgresql://{parts['user']}:{parts['password']}@{parts['host']}:{parts['port']}/{name}"
-    database = database_at(dsn)
+    database, user = database_at(dsn), str(parts["user"])
     async with database.transaction() as connection:
-        for statement in outbox_tables(str(parts["user"]), str(parts["user"])):
+        for statement in [*outbox_tables(user, user), *outbox_holding(user)]:
             if not statement.startswith(("grant", "revoke")):
                 await connection.exec_driver_sql(statement)
-    for _ in range(count // 500):
-        async with database.transaction() as connection:
-            await enqueue(connection, messages(topic, 500))
-    producer = Producer(settings)
-    await producer.start()
-    outbox, stop = OutboxRelay(dsn, producer), asyncio.Event()
-    started = time.perf_counter()
-    running = asyncio.create_task(outbox.run(stop))
+    try:
+        yield dsn, database
+    finally:
+        await database.close()
+        with psycopg.connect(owner, autocommit=True) as admin:
+            admin.execute(f"drop database {name} with (force)")
+
+
+async def emptied(dsn: str) -> None:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watch:
         while await (await watch.execute("select from outbox limit 1")).fetchone() is not None:
             await asyncio.sleep(0.02)
-    rate = count / (time.perf_counter() - started)
-    stop.set()
-    await running
-    await producer.stop()
-    await database.close()
-    with psycopg.connect(owner, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)")
+
+
+async def relay(settings: KafkaSettings, owner: str, topic: str, count: int) -> float:
+    async with outbox(owner) as (dsn, database):
+        for _ in range(count // 500):
+            async with database.transaction() as connection:
+                await enqueue(connection, messages(topic, 500))
+        producer = Producer(settings)
+        await producer.start()
+        stop = asyncio.Event()
+        started = time.perf_counter()
+        running = asyncio.create_task(OutboxRelay(dsn, producer).run(stop))
+        await emptied(dsn)
+        rate = count / (time.perf_counter() - started)
+        stop.set()
+        await running
+        await producer.stop()
+    return rate
+
+
+async def direct(settings: KafkaSettings, owner: str, topic: str, count: int) -> float:
+    """Writing included, unlike the relay's."""
+    batch = messages(topic, count)
+    async with outbox(owner) as (_, database):
+        producer = Producer(settings)
+        await producer.start()
+        stop, publisher = asyncio.Event(), DirectPublisher(database, producer)
+        running = asyncio.create_task(publisher.run(stop))
+        started = time.perf_counter()
+        for first in range(0, count, 500):
+            async with database.transaction() as connection:
+                parcel = await publisher.write(connection, batch[first : first + 500])
+            publisher.send(parcel)
+        stop.set()
+        await running
+        rate = count / (time.perf_counter() - started)
+        await producer.stop()
     return rate
 
 
@@ -149,6 +182,8 @@ async def main(servers: str, owner: str) -> None:
             print(f"consume: bare {raw:,.0f}/s, kit {kit:,.0f}/s, ratio {kit / raw:.2f}")
         relayed = await relay(settings, owner, topics[1], COUNT)
         print(f"outbox relay: {relayed:,.0f}/s, ratio to bare publish {relayed / bare:.2f}")
+        straight = await direct(settings, owner, topics[1], COUNT)
+        print(f"written and published directly: {straight:,.0f}/s, ratio {straight / bare:.2f}")
     finally:
         await admin.delete_topics(topics)
         await admin.close()

@@ -21,8 +21,8 @@ from suppli_service_kit.kafka.batches import BadMessage
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.outbox import enqueue
 
+from suppli_mapping.adapters import entries, ledger, messages
 from suppli_mapping.adapters import items as item_store
-from suppli_mapping.adapters import ledger, messages
 from suppli_mapping.adapters.items import FoundItem, KnownItem, RulesCache
 from suppli_mapping.adapters.ledger import Line, Order
 from suppli_mapping.adapters.places import KnownConnection, load_connections
@@ -185,7 +185,7 @@ class _Batch:
                 taken.append((order, sale))
         if changed := [number for number, is_new in numbers.values() if not is_new]:
             self._known = await ledger.drop_lines(self._connection, changed)
-            self._entries = await ledger.entries_of(self._connection, changed)
+            self._entries = await entries.entries_of(self._connection, changed)
         return taken
 
     async def _load_items(self, split: list[tuple[Order, SaleRecorded, SaleParts]]) -> None:
@@ -235,7 +235,7 @@ class _Batch:
     async def _write(self) -> None:
         await ledger.add_lines(self._connection, self._lines)
         await ledger.add_days(self._connection, self._days)
-        await ledger.put_entries(self._connection, self._changes)
+        await entries.put_entries(self._connection, self._changes)
         waiting = {
             item_id
             for (_, item_id), item in self._items.items()

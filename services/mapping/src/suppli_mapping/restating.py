@@ -24,8 +24,8 @@ from suppli_service_kit.logs import get_logger
 from suppli_service_kit.outbox import backlog, enqueue
 from suppli_service_kit.waiting import Backoff, wait_or_stop
 
+from suppli_mapping.adapters import entries, ledger, messages, queue
 from suppli_mapping.adapters import items as item_store
-from suppli_mapping.adapters import ledger, messages, queue
 from suppli_mapping.adapters.arrays import bigints
 from suppli_mapping.adapters.items import RulesCache
 from suppli_mapping.adapters.ledger import Line, Order
@@ -206,7 +206,7 @@ class Restater:
         known = await item_store.load_items(connection, {line.part.item_id for line in lines}, self._rules)
         book = (await books(connection, known)).get(job.tenant_id, _EMPTY_BOOK)
         places = await load_connections(connection, {line.order.connection_id for line in lines})
-        stored = await ledger.entries_of(connection, sorted({line.order.order_no for line in lines}))
+        stored = await entries.entries_of(connection, sorted({line.order.order_no for line in lines}))
         by_order: defaultdict[Order, list[Line]] = defaultdict(list)
         for line in lines:
             by_order[line.order].append(line)
@@ -229,7 +229,7 @@ class Restater:
             )
             marks += [(line, *state) for line, state in zip(its_lines, said.states, strict=True)]
             changed += [(order, change) for change in said.changes]
-        await ledger.put_entries(connection, changed)
+        await entries.put_entries(connection, changed)
         await ledger.mark_said(connection, marks)
         await self._announce(connection, marks, known)
         RESTATED.labels(job.kind).inc(len(lines))
