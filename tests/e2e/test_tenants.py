@@ -67,6 +67,7 @@ ENDPOINTS = (
     Endpoint("PUT", "/v1/items/{item_id}/mapping", "operator", body={"state": "ignored"}),
     Endpoint("POST", "/v1/runs/{run_id}/cancel", "operator", own=202),  # it is over, and stays so
     Endpoint("POST", f"{CONNECTION}/sync", "operator", own=202),
+    Endpoint("POST", f"{CONNECTION}/republish", "operator", own=202, body={"order_ids": ["NONE"]}),
     Endpoint("POST", f"{CONNECTION}/pause", "operator"),
     Endpoint("POST", f"{CONNECTION}/resume", "operator"),
     Endpoint("POST", "/v1/products/import", "admin", body={"products": []}),
@@ -441,5 +442,5 @@ def test_each_role_may_do_at_home_what_it_is_for(
             assert (answer.status_code, kind(answer)) == (403, "role-forbidden"), where
         else:
             assert answer.status_code == endpoint.own, where
-        if endpoint.path.endswith("/sync") and answer.status_code == 202:
+        if endpoint.path.endswith(("/sync", "/republish")) and answer.status_code == 202:
             shop.wait_for_runs(owner.ids["connection_id"])

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from suppli_service_kit.problems import Problem
 
-from suppli_gateway.connections.changes import Invalid
+from suppli_gateway.connections.changes import FieldError, Invalid
 from suppli_gateway.connections.domain import NotAllowed
 
 
@@ -26,12 +26,16 @@ def invalid(error: Invalid) -> Problem:
     errors = [
         {
             "in": "body",
-            "field": f"$.{fault.field}",
+            "field": _path(fault),
             "value": fault.value,
             "message": fault.reason,
             "code": "refused",
         }
         for fault in error.errors
     ]
-    detail = "; ".join(f"$.{fault.field}: {fault.reason}" for fault in error.errors[:5])
+    detail = "; ".join(f"{_path(fault)}: {fault.reason}" for fault in error.errors[:5])
     return Problem(422, "invalid-request", "The request is not valid", detail, extra={"errors": errors})
+
+
+def _path(fault: FieldError) -> str:
+    return f"$.{fault.field}" if fault.field else "$"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import msgspec
 from suppli_contracts.events import ConnectionChanged
 from suppli_contracts.events.connections import ConnectionState, ScheduleKind
+from suppli_contracts.events.sync import Republish
 
 from .conftest import TIE, Deployment, Heard, Person, until
 
@@ -171,6 +173,30 @@ async def test_a_post_with_the_same_key_is_done_once(
     assert (await admin.http.post("/v1/connections", headers=headers, json=body)).status_code == 503
     deployment.neighbours.down.clear()
     assert (await admin.http.post("/v1/connections", headers=headers, json=body)).status_code == 201
+
+
+async def test_a_republish_reaches_the_scheduler_whole(
+    admin: Person, code: str, deployment: Deployment
+) -> None:
+    """A consumer that lost a day gets that day again, and not only what has changed."""
+    path = f"/v1/connections/{(await admin.connect(code))['connection']['id']}"
+    ids = {"order_ids": ["A", "B", "A"]}
+    await admin.refused(409, "not-started", "POST", f"{path}/republish", json=ids)
+    code = f"{code}-started"
+    deployment.neighbours.account(code, f"M{code}")
+    path = f"/v1/connections/{await admin.started(code)}"
+    wanted = {"from_at": "2026-03-01T00:00:00-05:00", "to_at": "2026-03-02T00:00:00-05:00", **ids}
+    run = await admin.ask("POST", f"{path}/republish", 202, json=wanted)
+    assert run["kind"] == "republish"
+    asked = deployment.neighbours.calls("/runs")[-1].body
+    assert asked["kind"] == "republish"
+    said = msgspec.convert(asked["republish"], Republish)
+    begin = datetime(2026, 3, 1, 5, tzinfo=UTC)
+    assert said == Republish(from_at=begin, to_at=begin + timedelta(days=1), order_ids=("A", "B"))
+    for body, field in (({}, "$"), ({"to_at": "2026-03-02T00:00:00Z"}, "$.from_at")):
+        refused = await admin.refused(422, "invalid-request", "POST", f"{path}/republish", json=body)
+        assert [error["field"] for error in refused["errors"]] == [field]
+        assert refused["detail"].startswith(f"{field}: ")
 
 
 async def test_bad_requests_are_named(admin: Person) -> None:

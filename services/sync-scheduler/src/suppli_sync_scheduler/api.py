@@ -45,6 +45,8 @@ def routes(database: Database, scheduler: Scheduler, token: TokenProvider) -> AP
                 "The request is not valid",
                 f"kind {asked.kind.value!r} starts by itself",
             )
+        if problem := _republish_problem(asked):
+            raise Problem(422, "invalid-request", "The request is not valid", f"$.republish: {problem}")
         try:
             async with database.transaction([caller.tenant_id]) as connection:
                 requested = await scheduler.request(connection, connection_id, caller.tenant_id, asked)
@@ -85,6 +87,12 @@ def routes(database: Database, scheduler: Scheduler, token: TokenProvider) -> AP
         )
 
     return router
+
+
+def _republish_problem(asked: RunRequest) -> str | None:
+    if asked.kind is RunKind.REPUBLISH:
+        return "is needed" if asked.republish is None else asked.republish.problem()
+    return None if asked.republish is None else f"is not for kind {asked.kind.value!r}"
 
 
 def _not_found(connection_id: UUID) -> Problem:

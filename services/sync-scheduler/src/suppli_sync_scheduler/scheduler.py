@@ -169,7 +169,8 @@ class Scheduler:
 
         Raises:
             NotKnown: the connection is not known here (yet).
-            Refused: paused, disconnected, not finished, or the provider must be authorized again.
+            Refused: paused, disconnected, not finished, the provider must be authorized again, or what is to
+            be republished does not fit into the run that waits.
         """
         work = self._work(database)
         connection = (await work.lock([connection_id])).get(connection_id)
@@ -178,8 +179,18 @@ class Scheduler:
         refused = refusal(connection, settings_revision=asked.settings_revision)
         if refused is not None:
             raise Refused(refused.slug, refused.title, refused.detail)
-        wanted = self._new_run(connection, asked.kind, work.now, asked.settings_revision)
-        requested = runs.request(work.lane(connection_id), wanted, now=work.now)
+        wanted = replace(
+            self._new_run(connection, asked.kind, work.now, asked.settings_revision),
+            republish=asked.republish,
+        )
+        try:
+            requested = runs.request(work.lane(connection_id), wanted, now=work.now)
+        except runs.NoRoom as error:
+            raise Refused(
+                "republish-waiting",
+                "Another republish waits",
+                f"It cannot take this one too: {error}. Wait until it has begun, or cancel it.",
+            ) from None
         work.carry_out(requested.decision)
         await work.finish()
         return requested

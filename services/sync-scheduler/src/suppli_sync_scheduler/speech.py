@@ -51,6 +51,7 @@ def run_sync(run: Run) -> RunSync:
         kind=run.kind,
         settings_revision=run.settings_revision,
         requested_at=run.requested_at,
+        republish=run.republish,
     )
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from suppli_contracts.events import RunSync, SyncRunChanged
 from suppli_contracts.events.connections import ConnectionState, Schedule, ScheduleKind
-from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState
+from suppli_contracts.events.sync import ErrorClass, Republish, RunError, RunKind, RunState
 
 HOURLY = Schedule(kind=ScheduleKind.INTERVAL, every_minutes=60)
 QUICK = {"retry_base_seconds": 0.2, "retry_cap_seconds": 1}
@@ -158,8 +158,32 @@ async def test_precise_problems(deployment: Any, world: Any) -> None:
     assert replica.get(f"/connections/{unknown}/schedule", world.tenant).status_code == 404
     assert replica.post(f"/runs/{unknown}/cancel", world.tenant).status_code == 404
     assert ask(replica, world, unknown, kind="sweep").status_code == 422
+    empty = ask(replica, world, unknown, kind="republish", republish={})
+    assert (empty.status_code, "neither a window nor orders" in empty.json()["detail"]) == (422, True)
+    for lost in ({"kind": "republish"}, {"kind": "manual", "republish": {"order_ids": ["A"]}}):
+        assert "$.republish" in ask(replica, world, unknown, **lost).json()["detail"]
     wrong = ask(replica, world, unknown, kind=7)
     assert (wrong.status_code, "$.kind" in wrong.json()["detail"]) == (422, True)
+
+
+async def test_a_republish_reaches_the_connector_whole_and_again_after_a_failure(
+    deployment: Any, world: Any
+) -> None:
+    """Otherwise support asks for lost orders, and an ordinary sync finds them unchanged."""
+    replica = deployment.start(**QUICK)
+    connection = uuid4()
+    await world.connect(connection)
+    await world.known_to(replica, connection)
+    named = {"from_at": "2026-03-01T00:00:00Z", "order_ids": ["A", "B"]}
+    asked = ask(replica, world, connection, kind="republish", settings_revision=1, republish=named)
+    assert (asked.status_code, asked.json()["kind"]) == (201, "republish")
+    (command,) = await world.commands(connection, 1)
+    wanted = Republish(from_at=datetime(2026, 3, 1, tzinfo=UTC), order_ids=("A", "B"))
+    assert (command.kind, command.republish) == (RunKind.REPUBLISH, wanted)
+    lost = RunError(error_class=ErrorClass.NETWORK, message="No.")
+    await world.report(command, RunState.FAILED, error=lost)
+    again = (await world.commands(connection, 2))[-1]
+    assert (again.attempt, again.republish) == (2, wanted)
 
 
 async def test_bad_connection_is_set_aside_and_the_next_goes_through(deployment: Any, world: Any) -> None:

@@ -9,7 +9,15 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState, SyncRunChanged
+from suppli_contracts.events.sync import (
+    MOST_REPUBLISHED,
+    ErrorClass,
+    Republish,
+    RunError,
+    RunKind,
+    RunState,
+    SyncRunChanged,
+)
 from suppli_sync_scheduler.domain import runs
 from suppli_sync_scheduler.domain.retry import RetryPolicy, next_attempt_at
 from suppli_sync_scheduler.domain.runs import Decision, Lane, Run
@@ -99,6 +107,62 @@ def test_manual_books_one_follow_up_of_the_running_run() -> None:
     second = runs.request(lane, wanted(), now=NOW)
     assert second.run.run_id == first.run.run_id
     assert not second.decision.save
+
+
+def republish(what: Republish) -> Run:
+    return replace(wanted(RunKind.REPUBLISH), republish=what)
+
+
+ORDERS = Republish(order_ids=("A", "B"))
+MARCH = Republish(from_at=NOW - timedelta(days=90), to_at=NOW - timedelta(days=60))
+SINCE_MAY = Republish(from_at=NOW - timedelta(days=30))
+
+
+def test_a_republish_joins_the_run_that_waits_and_loses_nothing_of_either() -> None:
+    """Otherwise the second person's orders are silently left out."""
+    queued = run(kind=RunKind.SCHEDULED)
+    first = runs.request(Lane(queued), republish(ORDERS), now=NOW)
+    assert (first.run.run_id, first.run.kind, first.run.republish) == (
+        queued.run_id,
+        RunKind.REPUBLISH,
+        ORDERS,
+    )
+    assert first.decision.command == (first.run,)
+    second = runs.request(Lane(first.run), republish(Republish(order_ids=("B", "C"))), now=NOW)
+    assert second.run.republish == Republish(order_ids=("A", "B", "C"))
+    third = runs.request(Lane(second.run), republish(MARCH), now=NOW)
+    fourth = runs.request(Lane(third.run), republish(SINCE_MAY), now=NOW)
+    assert fourth.run.republish == Republish(from_at=MARCH.from_at, order_ids=("A", "B", "C"))
+    manual = runs.request(Lane(fourth.run), wanted(), now=NOW)
+    assert (manual.run.kind, manual.run.republish) == (RunKind.REPUBLISH, fourth.run.republish)
+
+
+def test_a_republish_behind_a_running_run_waits_for_it_and_is_tried_again_whole() -> None:
+    """Otherwise a failure, or a run that was going, turns it into an ordinary sync."""
+    running = run(state=RunState.RUNNING)
+    booked = runs.request(Lane(running), republish(MARCH), now=NOW)
+    assert (booked.run.follow_up, booked.run.republish, booked.decision.command) == (True, MARCH, ())
+    lane = after(Lane(running), booked.decision)
+    ended = hear(lane, event(running, RunState.SUCCEEDED))
+    assert ended is not None
+    assert [each.republish for each in ended.command] == [MARCH]
+    lane = after(lane, ended)
+    assert lane.active is not None
+    failed = hear(lane, event(lane.active, RunState.FAILED, error=failure(ErrorClass.NETWORK)))
+    assert failed is not None
+    assert failed.save[0].republish == MARCH
+
+
+def test_two_republishes_that_do_not_fit_into_one_run_are_told_so() -> None:
+    """Otherwise one of them is cut, and nobody knows which orders are missing."""
+    full = Republish(order_ids=tuple(str(number) for number in range(MOST_REPUBLISHED)))
+    waiting = replace(run(kind=RunKind.REPUBLISH), republish=full)
+    with pytest.raises(runs.NoRoom, match="1001 orders"):
+        runs.request(Lane(waiting), republish(Republish(order_ids=("A",))), now=NOW)
+    until = Republish(to_at=NOW)
+    waiting = replace(run(kind=RunKind.REPUBLISH), republish=until)
+    with pytest.raises(runs.NoRoom, match="everything"):
+        runs.request(Lane(waiting), republish(SINCE_MAY), now=NOW)
 
 
 @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.CANCELLED, RunState.FAILED])

@@ -44,7 +44,7 @@ class ErrorClass(OpenEnum):
 
 MOST_REPUBLISHED = 1000
 """Most order ids that one command names; more orders are a window's work."""
-_LONGEST_ID = 256
+LONGEST_ORDER_ID = 256
 
 
 class Republish(Part, frozen=True, kw_only=True):
@@ -76,8 +76,8 @@ class Republish(Part, frozen=True, kw_only=True):
             return "its window ends before it begins"
         if len(self.order_ids) > MOST_REPUBLISHED:
             return f"it names {len(self.order_ids)} orders, {MOST_REPUBLISHED} are possible"
-        if not all(0 < len(order_id) <= _LONGEST_ID for order_id in self.order_ids):
-            return f"an order id has 1 to {_LONGEST_ID} characters"
+        if not all(0 < len(order_id) <= LONGEST_ORDER_ID for order_id in self.order_ids):
+            return f"an order id has 1 to {LONGEST_ORDER_ID} characters"
         return None
 
 

@@ -36,7 +36,7 @@ from suppli_gateway.oauth import service as oauth
 from suppli_gateway.oauth.endpoints import set_session_cookie
 from suppli_gateway.paging import Cursor, Limit, decode_cursor, next_cursor
 from suppli_gateway.refusals import no_such
-from suppli_gateway.runs.schemas import RequestedRun
+from suppli_gateway.runs.schemas import RepublishBody, RequestedRun
 from suppli_gateway.runs.views import requested_run
 
 router = APIRouter(prefix="/v1/connections", tags=["connections"], route_class=IdempotentRoute)
@@ -131,6 +131,18 @@ async def start(connection_id: UUID, body: StartBody, access: Admin, gateway: In
 async def sync_now(connection_id: UUID, access: Operator, gateway: InGateway) -> RequestedRun:
     """Sync now, ahead of scheduled runs. While one is in progress, a follow-up is booked and returned."""
     return requested_run(await service.sync(gateway, access, connection_id))
+
+
+@router.post("/{connection_id}/republish", status_code=202, responses=problems(404, 409, 422, 503))
+async def republish(
+    connection_id: UUID, body: RepublishBody, access: Operator, gateway: InGateway
+) -> RequestedRun:
+    """Publish orders again although they have not changed: for a consumer that lost them.
+
+    A run of kind `republish`, shown among the runs. It does all that a sync does, too; while another one
+    waits or is in progress it joins or follows that one.
+    """
+    return requested_run(await service.republish(gateway, access, connection_id, body.republish()))
 
 
 @router.post("/{connection_id}/pause", responses=problems(404, 409))

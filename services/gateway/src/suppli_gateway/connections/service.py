@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from suppli_contracts.events.connections import Schedule
-from suppli_contracts.events.sync import RunKind
+from suppli_contracts.events.sync import Republish, RunKind
 from suppli_contracts.internal import Run, RunRequest
 from suppli_service_kit.logs import get_logger
 from suppli_service_kit.problems import Problem
@@ -31,6 +31,7 @@ from suppli_gateway.connections.views import connection_details
 from suppli_gateway.context import Gateway
 from suppli_gateway.locations.repository import existing_locations
 from suppli_gateway.refusals import invalid, no_such, not_allowed
+from suppli_gateway.runs.republishing import republish_errors
 
 log = get_logger(__name__)
 
@@ -149,12 +150,30 @@ async def start(
 async def sync(gateway: Gateway, access: Access, connection_id: UUID) -> Run:
     """Ask for a sync now."""
     connection = await require(gateway, access, connection_id)
+    return await _ask_for_run(gateway, access, connection, RunKind.MANUAL)
+
+
+async def republish(gateway: Gateway, access: Access, connection_id: UUID, wanted: Republish) -> Run:
+    """Ask for a run that publishes again what has not changed."""
+    connection = await require(gateway, access, connection_id)
+    if errors := republish_errors(wanted, now=gateway.clock.now()):
+        raise invalid(Invalid(errors))
+    return await _ask_for_run(gateway, access, connection, RunKind.REPUBLISH, wanted)
+
+
+async def _ask_for_run(
+    gateway: Gateway,
+    access: Access,
+    connection: Connection,
+    kind: RunKind,
+    republish: Republish | None = None,
+) -> Run:
     try:
         may_sync(connection)
     except NotAllowed as error:
         raise not_allowed(error) from None
-    request = RunRequest(kind=RunKind.MANUAL, settings_revision=connection.revision)
-    return await gateway.services.scheduler.start_run(connection_id, request, access.caller)
+    request = RunRequest(kind=kind, settings_revision=connection.revision, republish=republish)
+    return await gateway.services.scheduler.start_run(connection.connection_id, request, access.caller)
 
 
 async def disconnect(

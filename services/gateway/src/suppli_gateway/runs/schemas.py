@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from suppli_contracts.events.sync import MOST_REPUBLISHED, Republish
 
 RunStateName = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 RunKindName = Literal["scheduled", "manual", "backfill", "sweep", "republish", "unknown"]
@@ -108,6 +109,34 @@ class RequestedRun(BaseModel):
     requested_at: datetime
     follow_up: bool = False
     promoted: bool = False
+
+
+class RepublishBody(BaseModel):
+    """What is published again although it has not changed: orders that were modified within a window, orders
+    by their ids, or both.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"from_at": "2026-03-01T08:00:00Z", "to_at": "2026-03-02T08:00:00Z"},
+                {"order_ids": ["O1"]},
+            ]
+        },
+    )
+
+    from_at: datetime | None = Field(None, description="Begin of the window, with its time zone.")
+    to_at: datetime | None = Field(None, description="Its end, exclusive; left out = now.")
+    order_ids: list[str] = Field(
+        default_factory=list, description=f"The provider's order ids, at most {MOST_REPUBLISHED}."
+    )
+
+    def republish(self) -> Republish:
+        """Return the same as the command says it; each order once."""
+        return Republish(
+            from_at=self.from_at, to_at=self.to_at, order_ids=tuple(dict.fromkeys(self.order_ids))
+        )
 
 
 class RunPage(BaseModel):

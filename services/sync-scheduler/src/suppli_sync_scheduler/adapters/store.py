@@ -16,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.events.connections import ConnectionState, Schedule
-from suppli_contracts.events.sync import RunError, RunKind, RunState
+from suppli_contracts.events.sync import Republish, RunError, RunKind, RunState
 
 from suppli_sync_scheduler.domain.connections import Connection
 from suppli_sync_scheduler.domain.runs import Lane, Run
@@ -56,6 +56,7 @@ _RUN = {
     "started_at": "timestamptz",
     "finished_at": "timestamptz",
     "error": "jsonb",
+    "republish": "jsonb",
 }
 _DUE = {"kind": "text", "id": "uuid", "connection_id": "uuid", "tenant_id": "uuid", "due_at": "timestamptz"}
 
@@ -259,5 +260,6 @@ def _connection(row: sa.Row[Any]) -> Connection:
 def _run(row: sa.Row[Any]) -> Run:
     values = {name: getattr(row, name) for name in _RUN}
     values["kind"], values["state"] = RunKind(values["kind"]), RunState(values["state"])
-    values["error"] = None if values["error"] is None else msgspec.convert(values["error"], RunError)
+    for name, model in (("error", RunError), ("republish", Republish)):
+        values[name] = None if values[name] is None else msgspec.convert(values[name], model)
     return Run(**values)

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState, SyncRunChanged
+from suppli_contracts.events.sync import (
+    ErrorClass,
+    Republish,
+    RunError,
+    RunKind,
+    RunState,
+    SyncRunChanged,
+)
 
 from suppli_sync_scheduler.domain.retry import RetryPolicy, next_attempt_at
 
@@ -40,6 +47,7 @@ class Run:
         next_attempt_at: when a failed run is tried again.
         cancel_requested_at: the connector was told to stop it.
         error: why the last attempt failed.
+        republish: what is published again, whatever is known of it (kind republish).
     """
 
     run_id: UUID
@@ -59,6 +67,7 @@ class Run:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: RunError | None = None
+    republish: Republish | None = None
 
     @property
     def ended(self) -> bool:
@@ -126,8 +135,16 @@ class Requested:
     created: bool = False
 
 
+class NoRoom(ValueError):
+    """The waiting run republishes already, and both wishes together are more than one run can take."""
+
+
 def request(lane: Lane, wanted: Run, *, now: datetime) -> Requested:
-    """Somebody asks for a run: start it, promote the queued one, or book one behind the running one."""
+    """Somebody asks for a run: start it, promote the queued one, or book one behind the running one.
+
+    Raises:
+        NoRoom: two wishes to republish do not fit into the one run that waits.
+    """
     if lane.active is None:
         run = replace(wanted, commanded_at=now)
         return Requested(run, Decision(save=(run,), command=(run,), say=(run,)), created=True)
@@ -244,7 +261,31 @@ def _promote(run: Run, wanted: Run, now: datetime) -> Requested:
 
 def _urge(run: Run, wanted: Run) -> Run:
     kind = min(run.kind, wanted.kind, key=_URGENCY.index)
-    return replace(run, kind=kind, settings_revision=max(run.settings_revision, wanted.settings_revision))
+    return replace(
+        run,
+        kind=kind,
+        settings_revision=max(run.settings_revision, wanted.settings_revision),
+        republish=_joined(run.republish, wanted.republish),
+    )
+
+
+def _joined(first: Republish | None, second: Republish | None) -> Republish | None:
+    """Return one republish that covers both: every order of either, and a window around both windows."""
+    if first is None or second is None:
+        return first or second
+    windows = [each for each in (first, second) if each.has_window]
+    begins = [each.from_at for each in windows]
+    ends = [each.to_at for each in windows]
+    joined = Republish(
+        from_at=None if None in begins else min((at for at in begins if at is not None), default=None),
+        to_at=None if None in ends else max((at for at in ends if at is not None), default=None),
+        order_ids=tuple(dict.fromkeys((*first.order_ids, *second.order_ids))),
+    )
+    if windows and not joined.has_window:  # one is open at its begin, the other at its end: all there is
+        raise NoRoom("together their windows are everything")
+    if problem := joined.problem():
+        raise NoRoom(problem)
+    return joined
 
 
 def _failed(lane: Lane, run: Run, now: datetime, policy: RetryPolicy, chance: float) -> Decision:
