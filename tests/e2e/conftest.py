@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -139,26 +140,29 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield running
 
 
+def new_world(
+    system: System, *, orders: int = 0, locations: int = 1, seed: int = 1, role: str = "admin"
+) -> World:
+    """Return a tenant of its own with a merchant, whose shop has so many orders at each location."""
+    number = next(_numbers)
+    merchant = f"MLTEST{number:07}"
+    ids = tuple(f"LTEST{number:05}{place:03}" for place in range(locations))
+    system.control.create_merchant(
+        MerchantSpec(
+            id=merchant,
+            name=f"Test {number}",
+            locations=tuple(LocationSpec(id=place, name=place, timezone=ZONE) for place in ids),
+        )
+    )
+    if orders:
+        generate(system, merchant, orders, seed)
+    return World(system, sign_in(system, uuid4(), role), merchant, ids)
+
+
 @pytest.fixture
 def make_world(system: System) -> Callable[..., World]:
     """Return a factory of tenants with a merchant each."""
-
-    def make(*, orders: int = 0, locations: int = 1, seed: int = 1, role: str = "admin") -> World:
-        number = next(_numbers)
-        merchant = f"MLTEST{number:07}"
-        ids = tuple(f"LTEST{number:05}{place:03}" for place in range(locations))
-        system.control.create_merchant(
-            MerchantSpec(
-                id=merchant,
-                name=f"Test {number}",
-                locations=tuple(LocationSpec(id=place, name=place, timezone=ZONE) for place in ids),
-            )
-        )
-        if orders:
-            generate(system, merchant, orders, seed)
-        return World(system, sign_in(system, uuid4(), role), merchant, ids)
-
-    return make
+    return partial(new_world, system)
 
 
 def generate(system: System, merchant: str, count: int, seed: int, *locations: str) -> None:

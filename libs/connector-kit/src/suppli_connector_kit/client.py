@@ -74,6 +74,17 @@ class ProviderClient:
         """Close all connections."""
         await self._http.close()
 
+    async def ping(self) -> None:
+        """Ask for nothing in particular, once, outside of any account's budget.
+
+        Raises:
+            NetworkError: the provider was not reached.
+            ProviderUnavailable: it answered that it is broken (5xx).
+        """
+        response = await self._send("GET", "/", None, None, retry=False)
+        if response.status_code >= 500:
+            raise ProviderUnavailable(f"{self._name} answered {response.status_code}")
+
     async def ask(
         self,
         session: Session,

@@ -35,6 +35,10 @@ class CodeFlow(ABC):
     def read_tokens(self, body: bytes) -> Tokens:
         """Return what the token endpoint answered; raises `ValueError` where that is no such answer."""
 
+    async def ping(self) -> None:
+        """Ask whether the provider answers at all; see the protocol."""
+        await self._client.ping()
+
     async def authorize_url(self, application: Application, request: AuthorizeRequest) -> str:
         """Return the consent page's address for the manifest's scopes."""
         query = {

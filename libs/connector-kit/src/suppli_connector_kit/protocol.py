@@ -188,6 +188,15 @@ class Connector(Protocol[RawOrder]):
     locations_per_call: int
     ids_per_call: int
 
+    async def ping(self) -> None:
+        """Ask whether the provider answers at all: cheaply, once, for no account.
+
+        Raises:
+            NetworkError: it was not reached.
+            ProviderUnavailable: it answered that it is broken.
+        """
+        ...
+
     async def authorize_url(self, application: Application, request: AuthorizeRequest) -> str:
         """Return the provider's consent page for our least scopes."""
         ...

@@ -19,6 +19,7 @@ from suppli_connector_kit.adapters.queue import RunQueue
 from suppli_connector_kit.adapters.token_times import TokenTimes
 from suppli_connector_kit.api import routes
 from suppli_connector_kit.connecting import Connecting
+from suppli_connector_kit.errors import ProviderError
 from suppli_connector_kit.handlers import on_commands, on_connections
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.settings import ConnectorSettings
@@ -29,6 +30,7 @@ from suppli_connector_kit.workers import Runner, Workers
 MIGRATIONS = "suppli_connector_kit"
 """The package whose migrations every connector's database has."""
 
+PROVIDER_SECONDS = 15.0  # between two looks whether the provider answers, of each process
 _QUEUE_POOL = 2
 
 
@@ -78,6 +80,14 @@ def connector_service(connector: Connector[Any], settings: ConnectorSettings) ->
     commanded = on_commands(book, workers.wake)
     service.consumers.subscribe(sync_commands(provider), group=group(name, "commands"), handler=commanded)
 
+    async def provider_answers() -> str | None:
+        try:
+            await connector.ping()
+        except ProviderError as error:
+            return error.message
+        return None
+
+    service.health.register("provider", provider_answers, every=PROVIDER_SECONDS)
     service.relay_outbox()
     service.add_task("workers", workers.run)
     service.add_task("token refresh", upkeep.refresh)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import sqlalchemy.exc
-from suppli_contracts.events.sync import Coverage, ErrorClass, RunError, RunState
+from suppli_contracts.events.sync import Coverage, ErrorClass, RunError, RunState, WaitsFor
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.messages import OutMessage
@@ -47,6 +47,15 @@ OURS = (
 """What is wrong with our own servers: waited out, and resumed where it stopped; not the provider's
 failure.
 """
+
+
+def what_is_away(failure: Exception) -> WaitsFor:
+    """Return which of our servers a failure of `OURS` speaks of."""
+    if isinstance(failure, VaultError):
+        return WaitsFor.SECRETS
+    if isinstance(failure, PublishFailed):
+        return WaitsFor.MESSAGING
+    return WaitsFor.DATABASE if isinstance(failure, sqlalchemy.exc.SQLAlchemyError) else WaitsFor.UNKNOWN
 
 
 class Runner:
@@ -130,8 +139,11 @@ class Runner:
             await hold.put_back(0)  # the process stops: another one goes on at once
             raise
         except OURS as failure:
-            await hold.put_back(self._delay(key))
-            log.warning("run_waits", run=str(job.run_id), error=type(failure).__name__)
+            waits_for = what_is_away(failure)
+            await hold.put_back(self._delay(key), waits_for=waits_for)
+            log.warning(
+                "run_waits", run=str(job.run_id), waits_for=waits_for.value, error=type(failure).__name__
+            )
             return "put_back"
         except ProviderError as failure:
             state = RunState.FAILED

@@ -17,8 +17,10 @@ from suppli_connector_kit.engine.ports import LeaseLost, PageEntry, Report, Tall
 from suppli_connector_kit.testing import MemoryOrder
 from suppli_connector_kit.workers import Workers
 from suppli_contracts.events.connections import ConnectionState
-from suppli_contracts.events.sync import CancelSync, Republish, RunKind, RunState
+from suppli_contracts.events.sync import CancelSync, Republish, RunKind, RunState, WaitsFor
 from suppli_service_kit.kafka.messages import OutMessage
+from suppli_service_kit.kafka.producer import PublishFailed
+from suppli_service_kit.vault import VaultUnavailable
 
 World = Any  # the fixture of conftest.py
 
@@ -163,6 +165,37 @@ async def test_a_stopped_process_hands_its_runs_over_at_once(world: World) -> No
     taken = await asyncio.wait_for(world.claim(world.queue("new")), 3)
     await world.runner()(taken)
     assert set(ids(await world.sales())) == {f"O{number}" for number in range(9)}
+
+
+class Away:
+    """A broker that takes nothing."""
+
+    async def publish(self, messages: Sequence[OutMessage], *, timeout: float) -> None:
+        raise PublishFailed("no broker")
+
+
+async def test_a_run_says_what_it_waits_for_until_it_gets_further(world: World) -> None:
+    """An owner would see a sync in progress for hours, and nobody would know that it stands still."""
+    fill(world, 2)
+    await world.connect()
+    await world.command()
+    read, world.store.read = world.store.read, unavailable
+    await world.runner()(await world.claim())
+    world.store.read = read
+    await world.runner(Away())(await world.claim())
+    await world.runner()(await world.claim())
+    assert (await world.ended()).state is RunState.SUCCEEDED
+    events = sorted(await world.run_events(), key=lambda event: event.sequence)
+    said = [event.waits_for for event in events]
+    secrets, messaging = WaitsFor.SECRETS, WaitsFor.MESSAGING
+    assert said[:3] == [None, secrets, secrets], "also while it is tried again"
+    assert said.index(messaging) > 2
+    assert said[-1] is None
+    assert all(event.state is RunState.RUNNING for event in events[:-1])
+
+
+async def unavailable(path: str) -> None:
+    raise VaultUnavailable("away")
 
 
 async def test_one_connection_has_one_holder_and_people_go_first(world: World) -> None:

@@ -175,6 +175,14 @@ class InternalClient:
             response = await self._send(method, path, sent, fresh=True, json=json, params=params)
         return self._checked(response)
 
+    async def ready(self) -> str | None:
+        """Return None where the service says that it can answer, else what is wrong."""
+        try:
+            response = await self._http.request("GET", "/readyz")
+        except httpx.TransportError as error:
+            return f"does not answer ({type(error).__name__})"
+        return None if response.status_code == 200 else f"not ready ({response.status_code})"
+
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()

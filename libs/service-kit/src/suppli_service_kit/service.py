@@ -206,10 +206,10 @@ class Service:
         return servers
 
     def _register_consumers(self) -> None:
-        async def producing() -> str | None:
-            return None if self.producer.connected else "not connected; connects with the next publish"
+        async def broker() -> None:
+            await self.producer.ping()
 
-        self.health.register("producer", producing)
+        self.health.register("kafka", broker)
         if not self.consumers.subscriptions:
             return
 
@@ -230,7 +230,7 @@ class Service:
 
         running = [
             asyncio.create_task(self._watched(name, run(self.stopping)), name=name)
-            for name, run in [*self._tasks, ("loop watch", _watch_loop)]
+            for name, run in [*self._tasks, ("loop watch", _watch_loop), ("health watch", self.health.watch)]
         ]
         running += [
             asyncio.create_task(self._watched("http", serving(server)), name="http") for server in servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,9 +13,10 @@ import pytest
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, SecretStr
 from sqlalchemy.exc import OperationalError
-from suppli_service_kit.health import Health
+from suppli_service_kit.health import CHECK_SECONDS, Health
 from suppli_service_kit.http_client import HttpClient, Timeouts
 from suppli_service_kit.internal_api import Caller, InternalClient, InternalToken, internal_caller
+from suppli_service_kit.metrics import REGISTRY
 from suppli_service_kit.problems import Problem, ServiceUnavailable, install_problems
 from suppli_service_kit.rate_limit import RateLimiter
 from suppli_service_kit.retry import RetryPolicy, retry_after_seconds, retrying
@@ -354,3 +356,42 @@ async def test_only_a_critical_check_takes_the_service_out() -> None:
     assert (await health.liveness())[0] == 200
     health.register_liveness("consumers", failing(RuntimeError()))  # type: ignore[arg-type]
     assert (await health.liveness())[0] == 503
+
+
+async def test_a_server_that_hangs_delays_nobody_and_its_return_is_seen_without_a_question() -> None:
+    """A readiness probe has a second: a broker that hangs would take every process away that could answer."""
+    health, stop = Health(), asyncio.Event()
+    hangs = asyncio.Event()
+
+    async def broker() -> None:
+        if not hangs.is_set():
+            await asyncio.Event().wait()
+
+    async def fine() -> None:
+        return None
+
+    health.register("database", fine, critical=True)
+    health.register("kafka", broker, every=0.05)
+    watching = asyncio.create_task(health.watch(stop))
+    await reaches(lambda: health.problem("kafka") is not None)
+    started = time.monotonic()
+    status, body = await health.readiness()
+    assert time.monotonic() - started < CHECK_SECONDS / 2, "it told what was seen"
+    assert (status, body["status"], body["checks"]) == (
+        200,
+        "degraded",
+        {"database": "ok", "kafka": "no answer within 2 s"},
+    )
+    seen = REGISTRY.get_sample_value
+    assert seen("suppli_check_ok", {"check": "kafka"}) == 0
+    hangs.set()
+    await reaches(lambda: seen("suppli_check_ok", {"check": "kafka"}) == 1)
+    assert health.problem("kafka") is None
+    stop.set()
+    await watching
+
+
+async def reaches(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a look at a condition
+            await asyncio.sleep(0.01)

@@ -18,7 +18,8 @@ from suppli_gateway.consumers import MappingEvents, SyncEvents
 from suppli_gateway.context import Gateway
 from suppli_gateway.due import DueWork
 from suppli_gateway.events.hub import Hub
-from suppli_gateway.services import Connector, MappingService, Scheduler, Services
+from suppli_gateway.outages import Outages
+from suppli_gateway.services import MAPPING, SCHEDULER, Connector, MappingService, Scheduler, Services
 from suppli_gateway.settings import Settings
 
 NAME = "gateway"
@@ -53,6 +54,8 @@ def _gateway(service: Service, settings: Settings) -> Gateway:
     service.on_close(relay_database.close)
     services = _services(service, settings)
     service.on_close(services.close)
+    outages = Outages(service.health)
+    outages.look_at(services)
     return Gateway(
         settings=settings,
         database=service.database,
@@ -61,6 +64,7 @@ def _gateway(service: Service, settings: Settings) -> Gateway:
         services=services,
         hub=Hub(libpq_url(settings.database_dsn()), max_streams=settings.max_streams),
         due=DueWork(relay_database),
+        outages=outages,
     )
 
 
@@ -77,6 +81,6 @@ def _services(service: Service, settings: Settings) -> Services:
     }
     return Services(
         connectors=connectors,
-        scheduler=Scheduler(client("sync-scheduler", settings.sync_scheduler_url), "sync-scheduler"),
-        mapping=MappingService(client("mapping", settings.mapping_url), "mapping"),
+        scheduler=Scheduler(client(SCHEDULER, settings.sync_scheduler_url), SCHEDULER),
+        mapping=MappingService(client(MAPPING, settings.mapping_url), MAPPING),
     )

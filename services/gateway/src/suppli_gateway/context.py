@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from suppli_gateway.auth.tokens import TokenReader
     from suppli_gateway.due import DueWork
     from suppli_gateway.events.hub import Hub
+    from suppli_gateway.outages import Outages
     from suppli_gateway.services import Services
     from suppli_gateway.settings import Settings
 
@@ -25,6 +26,7 @@ class Gateway:
         services: the other services' internal APIs.
         hub: passes live events on to open streams of this process.
         due: work that background jobs do for any tenant.
+        outages: which other parts are away.
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class Gateway:
     services: Services
     hub: Hub
     due: DueWork
+    outages: Outages
 
 
 def gateway_of(request: Request) -> Gateway:

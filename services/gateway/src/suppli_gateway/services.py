@@ -30,6 +30,8 @@ from suppli_service_kit.internal_api import Caller, InternalClient
 from suppli_service_kit.problems import Problem, ServiceUnavailable
 
 T = TypeVar("T")
+SCHEDULER = "sync-scheduler"
+MAPPING = "mapping"
 NOT_KNOWN_YET = "connection-not-known-yet"
 PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 0.25
@@ -40,6 +42,15 @@ class _Service:
 
     def __init__(self, client: InternalClient, name: str) -> None:
         self._client, self._name = client, name
+
+    @property
+    def name(self) -> str:
+        """What the service is called."""
+        return self._name
+
+    async def ready(self) -> str | None:
+        """Return None where the service can answer, else what is wrong."""
+        return await self._client.ready()
 
     async def _ask(
         self,
@@ -175,7 +186,11 @@ class Services:
             )
         return connector
 
+    def all(self) -> tuple[Connector | Scheduler | MappingService, ...]:
+        """Return every service."""
+        return (*self.connectors.values(), self.scheduler, self.mapping)
+
     async def close(self) -> None:
         """Close all connections."""
-        for service in (*self.connectors.values(), self.scheduler, self.mapping):
+        for service in self.all():
             await service.close()

@@ -109,6 +109,7 @@ runs = Table(
     Column("progress", JSONB),
     Column("counts", JSONB, nullable=False),
     Column("error", JSONB),
+    Column("waits_for", Text),
     Column("change", BigInteger, nullable=False),
 )
 

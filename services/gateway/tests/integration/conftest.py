@@ -147,12 +147,20 @@ class Neighbours:
         ]
         return Starlette(
             routes=[
-                Route(
-                    f"/internal/v1{each.path}", self._noted(each.endpoint), methods=list(each.methods or ())
-                )
-                for each in routes
+                Route("/readyz", self._ready),
+                *(
+                    Route(
+                        f"/internal/v1{each.path}",
+                        self._noted(each.endpoint),
+                        methods=list(each.methods or ()),
+                    )
+                    for each in routes
+                ),
             ]
         )
+
+    async def _ready(self, _: Request) -> Response:
+        return Response(status_code=503 if "/readyz" in self.down else 200)
 
     def _noted(self, endpoint: Any) -> Any:
         async def noted(request: Request) -> Response:

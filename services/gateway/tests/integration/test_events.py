@@ -22,7 +22,15 @@ from suppli_contracts.events import (
 )
 from suppli_contracts.events.connections import ConnectionState
 from suppli_contracts.events.mapping import MappingState
-from suppli_contracts.events.sync import Coverage, ErrorClass, RunCounts, RunError, RunKind, RunState
+from suppli_contracts.events.sync import (
+    Coverage,
+    ErrorClass,
+    RunCounts,
+    RunError,
+    RunKind,
+    RunState,
+    WaitsFor,
+)
 from suppli_contracts.topics import MAPPING_EVENTS, SYNC_EVENTS
 from suppli_embedded.runtime import Servers
 
@@ -149,6 +157,39 @@ async def test_runs_errors_coverage_and_due_times_are_shown(
     assert [interval["location_id"] for interval in coverage["intervals"]] == ["L1"]
     (listed,) = (await admin.ask("GET", f"{path}/runs"))["items"]
     assert (listed["run_id"], listed["state"], listed["attempt"]) == (str(run.run_id), "succeeded", 2)
+
+
+async def test_what_holds_a_sync_up_is_said_and_forgotten(
+    admin: Person, tenant: UUID, code: str, heard: Heard, deployment: Deployment
+) -> None:
+    """An owner who sees a sync in progress, and nothing coming in, would call us instead of waiting."""
+    connection = await admin.started(code)
+    path = f"/v1/connections/{connection}"
+    run = Runner(heard, tenant, connection)
+    await run.say(RunState.RUNNING, 1, started_at=AT)
+    await until(lambda: _is(admin, path, "syncing"))
+    assert (await admin.ask("GET", path))["waits_for"] is None
+    await run.say(RunState.RUNNING, 2, started_at=AT, waits_for=WaitsFor.SECRETS)
+    await until(lambda: _has(admin, path, "waits_for", "secrets"))
+    shown = await admin.ask("GET", path)
+    assert (shown["state"], shown["active_run"]["waits_for"]) == ("syncing", "secrets")
+    assert "authorizations cannot be reached" in shown["status"]
+    await run.say(RunState.RUNNING, 3, started_at=AT, progress=0.5)
+    await until(lambda: _has(admin, path, "waits_for", None))
+    await run.say(RunState.SUCCEEDED, 4, started_at=AT, finished_at=AT)
+    await until(lambda: _is(admin, path, "connected"))
+
+    deployment.neighbours.down.add("/readyz")
+    await until(lambda: _has(admin, path, "waits_for", "connector"), "a connector that is not ready")
+    assert "reads this provider is down" in (await admin.ask("GET", path))["status"]
+    (listed,) = (await admin.ask("GET", "/v1/connections"))["items"]
+    assert listed["waits_for"] == "connector"
+    async with httpx.AsyncClient() as http:
+        ready = await http.get(f"http://127.0.0.1:{deployment.processes[0].internal_port}/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert ready.json()["checks"]["connector-square"] == "not ready (503)"
+    deployment.neighbours.down.clear()
+    await until(lambda: _has(admin, path, "waits_for", None), "its return")
 
 
 async def _is(person: Person, path: str, state: str) -> bool:

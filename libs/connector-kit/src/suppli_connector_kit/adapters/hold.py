@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
-from suppli_contracts.events.sync import Coverage, RunError, RunState, RunSync
+from suppli_contracts.events.sync import Coverage, RunCounts, RunError, RunState, RunSync, WaitsFor
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.messages import OutMessage
@@ -35,17 +35,22 @@ _HELD = sa.text("""
 """)
 _CANCELLED = sa.text("select cancel_requested from runs where run_id = :run")
 _ADVANCE = sa.text("""
-    update runs set counts = :counts, sequence = sequence + :step
+    update runs set counts = :counts, sequence = sequence + :step, waits_for = null
     where run_id = :run and attempt = :attempt returning sequence, cancel_requested
 """)
 _FINISH = sa.text("""
-    update runs set state = :state, counts = :counts, sequence = sequence + 1, finished_at = :at
+    update runs set state = :state, counts = :counts, sequence = sequence + 1, finished_at = :at,
+        waits_for = null
     where run_id = :run and attempt = :attempt returning sequence
 """)
 _UNQUEUE = sa.text("delete from sync_queue where run_id = :run")
 _RELEASE = sa.text("""
     update leases set expires_at = clock_timestamp(), finished = :finished
     where connection_id = :connection and fence = :fence
+""")
+_WAITS = sa.text("""
+    update runs set waits_for = :waits_for, sequence = sequence + 1
+    where run_id = :run and attempt = :attempt returning sequence, counts
 """)
 _PUT_BACK = sa.text("""
     update sync_queue set held_until = clock_timestamp(),
@@ -198,14 +203,36 @@ class Hold:
             await self._let_go(connection, finished=state is RunState.SUCCEEDED)
         self._ends = 0.0
 
-    async def put_back(self, delay: float) -> None:
-        """Give the run back to the queue, for any process to resume after `delay` seconds; raises
-        `LeaseLost`.
+    async def put_back(self, delay: float, *, waits_for: WaitsFor | None = None) -> None:
+        """Give the run back to the queue, for any process to resume after `delay` seconds, and say what it
+        `waits_for`; raises `LeaseLost`.
         """
         async with self.fenced() as connection:
+            if waits_for is not None:
+                await self._say_waiting(connection, waits_for)
             await connection.execute(_PUT_BACK, {"run": self.command.run_id, "delay": delay})
             await self._let_go(connection, finished=False)
         self._ends = 0.0
+
+    async def _say_waiting(self, connection: AsyncConnection, waits_for: WaitsFor) -> None:
+        values = {
+            "run": self.command.run_id,
+            "attempt": self.command.attempt,
+            "waits_for": waits_for.value,
+        }
+        row = (await connection.execute(_WAITS, values)).first()
+        if row is None:
+            raise LeaseLost
+        message = run_message(
+            self.command,
+            state=RunState.RUNNING,
+            sequence=row.sequence,
+            at=self._clock.now(),
+            counts=RunCounts() if row.counts is None else msgspec.json.decode(row.counts, type=RunCounts),
+            started_at=self.started_at,
+            waits_for=waits_for,
+        )
+        await enqueue(connection, [message])
 
     async def _let_go(self, connection: AsyncConnection, *, finished: bool) -> None:
         values = {"connection": self.command.connection_id, "fence": self.fence, "finished": finished}

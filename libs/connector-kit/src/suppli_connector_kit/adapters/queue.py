@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.codec import decoder
 from suppli_contracts.events.connections import ConnectionChanged, ConnectionState
-from suppli_contracts.events.sync import RunCounts, RunKind, RunState, RunSync
+from suppli_contracts.events.sync import RunCounts, RunKind, RunState, RunSync, WaitsFor
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.outbox import enqueue
@@ -48,7 +48,7 @@ _CLAIM = sa.text("""
     from picked where q.run_id = picked.run_id returning q.run_id, q.tenant_id
 """)
 _RUN = sa.text("""
-    select command, attempt, state, sequence, counts, cancel_requested, started_at from runs
+    select command, attempt, state, sequence, counts, cancel_requested, started_at, waits_for from runs
     where run_id = :run for update
 """)
 _CONNECTION = sa.text("select body from connections where connection_id = :connection")
@@ -160,6 +160,8 @@ class RunQueue:
             at=now,
             counts=tally.counts(),
             started_at=started.started_at,
+            # until it gets further, what it waited for may still be away
+            waits_for=None if run.waits_for is None else WaitsFor(run.waits_for),
         )
         await enqueue(connection, [message])
         ids = {"connection": command.connection_id}

@@ -14,6 +14,7 @@ from suppli_contracts.events.sync import (
     RunState,
     RunSync,
     SyncRunChanged,
+    WaitsFor,
 )
 from suppli_contracts.topics import SYNC_EVENTS
 from suppli_service_kit.kafka.messages import OutMessage
@@ -34,6 +35,7 @@ def run_message(
     progress: float | None = None,
     error: RunError | None = None,
     coverage: tuple[Coverage, ...] | None = None,
+    waits_for: WaitsFor | None = None,
 ) -> OutMessage:
     """Say where a run stands."""
     event = SyncRunChanged(
@@ -53,6 +55,7 @@ def run_message(
         counts=counts,
         error=error,
         coverage=coverage,
+        waits_for=waits_for,
     )
     event_id = stable_id("run", command.run_id, command.attempt, sequence)
     key, value, headers = encode(

@@ -55,6 +55,7 @@ class MemoryProvider:
         orders_by_key: the orders it holds, by id; change them as a till would.
         calls: what was asked for, in sequence.
         on_page: awaited before each page of a walk with its number from 0; may raise, or change orders.
+        away: whether `ping` finds nobody.
         on_refresh: awaited after the provider has spent the refresh token and before it answers.
     """
 
@@ -87,6 +88,7 @@ class MemoryProvider:
         self.on_refresh: Callable[[], Awaitable[None]] | None = None
         self.access_tokens: set[str] = set()
         self.refresh_tokens: set[str] = set()
+        self.away = False
         self.refreshes = 0
         self.revoked = 0
         self._single_use, self._page_size = single_use, page_size
@@ -110,6 +112,11 @@ class MemoryProvider:
         self.access_tokens.add(tokens.access_token)
         self.refresh_tokens.add(tokens.refresh_token or "")
         return tokens
+
+    async def ping(self) -> None:
+        """Answer, unless the provider is away."""
+        if self.away:
+            raise NetworkError("Memory was not reached")
 
     async def authorize_url(self, application: Application, request: AuthorizeRequest) -> str:
         """Return a consent page."""

@@ -42,6 +42,15 @@ class ErrorClass(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class WaitsFor(OpenEnum):
+    """A server of our own that is away and holds a run up; the run goes on by itself when it is back."""
+
+    DATABASE = "database"
+    MESSAGING = "messaging"
+    SECRETS = "secrets"
+    UNKNOWN = "unknown"
+
+
 MOST_REPUBLISHED = 1000
 """Most order ids that one command names; more orders are a window's work."""
 LONGEST_ORDER_ID = 256
@@ -176,6 +185,7 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
         progress: 0 to 1 where the connector can tell.
         coverage: the connection's whole coverage, on the event that ends a run.
         next_attempt_at: on a queued retry: when it will be tried.
+        waits_for: on a running run: what it waits for before it goes on; None = it works.
     """
 
     event_type: ClassVar[str] = "suppli.SyncRunChanged.v1"
@@ -196,6 +206,7 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
     error: RunError | None = None
     coverage: tuple[Coverage, ...] | None = None
     next_attempt_at: Instant | None = None
+    waits_for: WaitsFor | None = None
 
     def topic_key(self) -> str:
         """Key by connection."""

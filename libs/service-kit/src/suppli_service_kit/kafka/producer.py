@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from suppli_service_kit import metrics
@@ -73,11 +73,6 @@ class Producer:
         self._lock = asyncio.Lock()
         self._stopped = False
 
-    @property
-    def connected(self) -> bool:
-        """Whether a producer is up that has not failed."""
-        return self._client is not None
-
     async def start(self) -> None:
         """Connect. Brokers that cannot be reached are no error here: the next publish connects.
 
@@ -97,6 +92,16 @@ class Producer:
             client, self._client = self._client, None
             if client is not None:
                 await _close(client)
+
+    async def ping(self) -> None:
+        """Ask a broker for an answer, connecting where that was lost.
+
+        Raises:
+            KafkaError, OSError: no broker can be reached.
+        """
+        client = await self._connected()
+        if not await client.client.force_metadata_update():
+            raise KafkaConnectionError("no broker answers")
 
     async def publish(self, messages: Sequence[OutMessage], *, timeout: float = 30) -> None:
         """Publish `messages` and return when every one of them is acknowledged.

@@ -70,7 +70,7 @@ async def list_connections(
     async with gateway.database.transaction([access.tenant_id]) as transaction:
         found = await ConnectionRepository(transaction, gateway.clock).page(after=after, limit=limit + 1)
         shown = found[:limit]
-        views = await connection_views(transaction, shown)
+        views = await connection_views(transaction, shown, gateway.outages)
     last = shown[-1].connection_id if shown else None
     return ConnectionPage(items=views, next_cursor=next_cursor("connections", last, more=len(found) > limit))
 
@@ -82,7 +82,7 @@ async def get_connection(connection_id: UUID, access: Viewer, gateway: InGateway
         found = await ConnectionRepository(transaction, gateway.clock).find(connection_id)
         if found is None:
             raise no_such("connection", connection_id)
-        return await connection_details(transaction, found)
+        return await connection_details(transaction, found, gateway.outages)
 
 
 @router.patch("/{connection_id}", responses=problems(404, 409, 422))

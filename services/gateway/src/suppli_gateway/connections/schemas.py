@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from suppli_contracts.events.connections import Schedule, ScheduleKind
 
 from suppli_gateway.connections.changes import LocationChange
-from suppli_gateway.runs.schemas import REQUESTED_EXAMPLE, RUN_EXAMPLE, RequestedRun, RunView
+from suppli_gateway.runs.schemas import REQUESTED_EXAMPLE, RUN_EXAMPLE, RequestedRun, RunView, WaitsForName
 
 StateName = Literal["pending", "connected", "syncing", "error", "paused", "disconnected"]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -50,6 +50,7 @@ CONNECTION_EXAMPLE: Any = {
     "last_sync_at": "2026-03-02T06:00:12Z",
     "next_sync_at": "2026-03-03T12:00:00Z",
     "error": None,
+    "waits_for": None,
     "unmapped_items": 3,
 }
 DETAILS_EXAMPLE: Any = {
@@ -256,6 +257,10 @@ class ConnectionView(BaseModel):
     last_sync_at: datetime | None = None
     next_sync_at: datetime | None = None
     error: ConnectionErrorView | None = None
+    waits_for: WaitsForName | None = Field(
+        None,
+        description="The part of Suppli that is away, so that sales come in later; it goes on by itself.",
+    )
     unmapped_items: int = 0
 
 

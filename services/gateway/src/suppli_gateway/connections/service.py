@@ -73,7 +73,7 @@ async def change(
             raise not_allowed(error) from None
         except Invalid as error:
             raise invalid(error) from None
-        return after, await connection_details(transaction, after)
+        return after, await connection_details(transaction, after, gateway.outages)
 
 
 async def patch(
@@ -190,7 +190,7 @@ async def disconnect(
         revoke = after.account_id is not None and after != before
         if revoke:
             await due.plan(transaction, "revoke", connection_id, access.tenant_id, now + REVOKE_AFTER)
-        details = await connection_details(transaction, after)
+        details = await connection_details(transaction, after, gateway.outages)
     if revoke:
         await _revoke_now(gateway, access, after)
     return details

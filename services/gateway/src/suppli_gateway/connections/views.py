@@ -19,11 +19,22 @@ from suppli_gateway.connections.schemas import (
     ScheduleView,
     StateName,
 )
+from suppli_gateway.outages import Outages
 from suppli_gateway.runs.domain import RunCopy
 from suppli_gateway.runs.repository import RunRepository, Status, StatusRepository
-from suppli_gateway.runs.views import run_view
+from suppli_gateway.runs.schemas import WaitsForName
+from suppli_gateway.runs.views import run_view, waits_for
 
 HISTORY = 20
+_AWAY: dict[WaitsForName, str] = {
+    "database": "Suppli's own database cannot be reached",
+    "messaging": "Suppli's own messages cannot be delivered",
+    "secrets": "Suppli's store of authorizations cannot be reached",
+    "connector": "the part of Suppli that reads this provider is down",
+    "scheduler": "the part of Suppli that starts syncs is down",
+    "mapping": "the part of Suppli that maps sales to products is down",
+    "unknown": "a part of Suppli is down",
+}
 
 
 class Facts:
@@ -37,8 +48,10 @@ class Facts:
         active: Sequence[RunCopy],
         tried: dict[Any, RunCopy],
         succeeded: dict[Any, RunCopy],
+        outages: Outages,
     ) -> None:
         self.statuses, self.unmapped, self.tried, self.succeeded = statuses, unmapped, tried, succeeded
+        self.outages = outages
         self.active: dict[Any, RunCopy] = {}
         for run in active:  # by id; one that works goes before one that waits
             known = self.active.get(run.connection_id)
@@ -46,7 +59,9 @@ class Facts:
                 self.active[run.connection_id] = run
 
 
-async def read_facts(transaction: AsyncConnection, connections: Sequence[Connection]) -> Facts:
+async def read_facts(
+    transaction: AsyncConnection, connections: Sequence[Connection], outages: Outages
+) -> Facts:
     """Return what is known of the connections."""
     ids = [connection.connection_id for connection in connections]
     runs, status = RunRepository(transaction), StatusRepository(transaction)
@@ -56,6 +71,7 @@ async def read_facts(transaction: AsyncConnection, connections: Sequence[Connect
         active=await runs.active(ids),
         tried=await runs.latest_tried(ids),
         succeeded=await runs.latest_success(ids),
+        outages=outages,
     )
 
 
@@ -99,10 +115,27 @@ def shown_state(
     return "error" if error is not None or connection.state is ConnectionState.ERROR else "connected"
 
 
+def held_up(connection: Connection, active: RunCopy | None, outages: Outages) -> WaitsForName | None:
+    """Return which part of ours keeps the connection's sales from coming in: as its run says, or as seen
+    from here.
+    """
+    if connection.state not in (ConnectionState.CONNECTED, ConnectionState.ERROR):
+        return None
+    told = None if active is None else waits_for(active)
+    return told or outages.holding_up(connection.provider)
+
+
 def sentence(
-    connection: Connection, state: StateName, error: ConnectionErrorView | None, status: Status | None
+    connection: Connection,
+    state: StateName,
+    error: ConnectionErrorView | None,
+    status: Status | None,
+    away: WaitsForName | None,
 ) -> str:
     """Return the state in words."""
+    if away is not None and state in ("syncing", "connected"):
+        begun = "A sync is in progress" if state == "syncing" else "Connected"
+        return f"{begun}, but sales come in later: {_AWAY[away]}. They come by themselves once it is back."
     if state == "error" and error is not None:
         advice = " Authorize again." if error.reauth_required else " It is tried again by itself."
         return f"{error.message.rstrip('.')}.{advice}"
@@ -129,6 +162,7 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
     status, active, tried = facts.statuses.get(id_), facts.active.get(id_), facts.tried.get(id_)
     error = current_error(connection, tried)
     state = shown_state(connection, active, error)
+    away = held_up(connection, active, facts.outages)
     success = facts.succeeded.get(id_)
     live = connection.state not in (ConnectionState.DISCONNECTED, ConnectionState.PENDING)
     plain = (
@@ -139,7 +173,7 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
         **{name: getattr(connection, name) for name in plain},
         "id": id_,
         "state": state,
-        "status": sentence(connection, state, error, status),
+        "status": sentence(connection, state, error, status, away),
         "account": None
         if connection.account_id is None
         else AccountView(account_id=connection.account_id, name=connection.account_name),
@@ -153,21 +187,24 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
         "last_sync_at": success.finished_at if success else None,
         "next_sync_at": status.next_due_at if status and live else None,
         "error": error,
+        "waits_for": away,
         "unmapped_items": facts.unmapped.get(id_, 0),
     }
 
 
 async def connection_views(
-    transaction: AsyncConnection, connections: Sequence[Connection]
+    transaction: AsyncConnection, connections: Sequence[Connection], outages: Outages
 ) -> list[ConnectionView]:
     """Return connections for a list."""
-    facts = await read_facts(transaction, connections)
+    facts = await read_facts(transaction, connections, outages)
     return [ConnectionView(**connection_fields(connection, facts)) for connection in connections]
 
 
-async def connection_details(transaction: AsyncConnection, connection: Connection) -> ConnectionDetails:
+async def connection_details(
+    transaction: AsyncConnection, connection: Connection, outages: Outages
+) -> ConnectionDetails:
     """Return one connection with all that is known of it."""
-    facts = await read_facts(transaction, [connection])
+    facts = await read_facts(transaction, [connection], outages)
     errors = await StatusRepository(transaction).errors(connection.connection_id, HISTORY)
     active, tried = facts.active.get(connection.connection_id), facts.tried.get(connection.connection_id)
     return ConnectionDetails(

@@ -89,7 +89,7 @@ async def connect(gateway: Gateway, access: Access, *, provider: str, environmen
         await ConnectionRepository(transaction, gateway.clock).add(connection)
         await _add_state(gateway, transaction, access, connection, connection.connection_id, ticket)
         await due.plan(transaction, "tenant", access.tenant_id, access.tenant_id, now + DAILY_ROUND)
-        details = await connection_details(transaction, connection)
+        details = await connection_details(transaction, connection, gateway.outages)
     return Begun(ticket, answer, details)
 
 
@@ -105,7 +105,7 @@ async def reauthorize(gateway: Gateway, access: Access, connection_id: UUID) -> 
         connection = await ConnectionRepository(transaction, gateway.clock).find(connection_id)
         if connection is None:
             raise no_such("connection", connection_id)
-        details = await connection_details(transaction, connection)
+        details = await connection_details(transaction, connection, gateway.outages)
     try:
         may_authorize(connection)
     except NotAllowed as error:
@@ -293,7 +293,7 @@ async def _record(gateway: Gateway, record: StateRecord, account: Account, targe
             if pending is not None:
                 await repository.save(pending, superseded(pending, now))
         revived = replaced or target.state is ConnectionState.DISCONNECTED
-        return Connected(await connection_details(transaction, after), revived)
+        return Connected(await connection_details(transaction, after, gateway.outages), revived)
 
 
 async def _wrong_account(gateway: Gateway, record: StateRecord) -> Problem:

@@ -33,6 +33,7 @@ class RunCopy:
     progress: float | None = None
     counts: dict[str, int]
     error: dict[str, Any] | None = None
+    waits_for: str | None = None
     change: int = 0
 
     @property
@@ -113,4 +114,5 @@ def copy_of(event: SyncRunChanged, known: RunCopy | None) -> RunCopy | None:
         progress=event.progress,
         counts=msgspec.structs.asdict(event.counts),
         error=error,
+        waits_for=None if event.waits_for is None else event.waits_for.value,
     )

@@ -11,6 +11,7 @@ from suppli_contracts.events.sync import MOST_REPUBLISHED, Republish
 
 RunStateName = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 RunKindName = Literal["scheduled", "manual", "backfill", "sweep", "republish", "unknown"]
+WaitsForName = Literal["database", "messaging", "secrets", "connector", "scheduler", "mapping", "unknown"]
 
 COUNTS_EXAMPLE: Any = {
     "orders_read": 5210,
@@ -37,6 +38,7 @@ RUN_EXAMPLE: Any = {
     "progress": 0.42,
     "counts": COUNTS_EXAMPLE,
     "error": None,
+    "waits_for": None,
     "updated_at": "2026-03-02T06:00:09Z",
 }
 
@@ -93,6 +95,9 @@ class RunView(BaseModel):
     progress: float | None = Field(None, description="0 to 1, where it can be told.")
     counts: RunCountsView = RunCountsView()
     error: RunErrorView | None = None
+    waits_for: WaitsForName | None = Field(
+        None, description="The part of Suppli that is away and holds the run up; it goes on by itself."
+    )
     updated_at: datetime
 
 

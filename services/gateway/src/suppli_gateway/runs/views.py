@@ -15,9 +15,11 @@ from suppli_gateway.runs.schemas import (
     RunKindName,
     RunStateName,
     RunView,
+    WaitsForName,
 )
 
 _KINDS, _STATES = frozenset(get_args(RunKindName)), frozenset(get_args(RunStateName))
+_PARTS: dict[str, WaitsForName] = {name: name for name in get_args(WaitsForName)}
 # A live event must fit into one notification.
 _LIVE_MESSAGE = 500
 
@@ -32,8 +34,16 @@ def run_view(run: RunCopy) -> RunView:
             "state": run.state if run.state in _STATES else "unknown",
             "counts": RunCountsView.model_validate(run.counts),
             "error": None if error is None else error_view(error),
+            "waits_for": waits_for(run),
         }
     )
+
+
+def waits_for(run: RunCopy) -> WaitsForName | None:
+    """Return what a run in progress waits for; what a later release calls otherwise is unknown."""
+    if run.waits_for is None or not run.in_progress:
+        return None
+    return _PARTS.get(run.waits_for, "unknown")
 
 
 def error_view(error: dict[str, Any]) -> RunErrorView:
