@@ -1,11 +1,14 @@
-"""Write what is generated from code and committed: schemas, AsyncAPI, Kafka topics and ACLs.
+"""Write what is generated from code and committed: schemas, AsyncAPI, topics and ACLs, the table of metrics.
 
 `python tools/generate.py` writes, `--check` only says what is out of date (exit 1).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,24 @@ from suppli_contracts.dead_letters import replay_group
 from suppli_contracts.events import ALL
 from suppli_contracts.schemas import name_of, schema_of
 from suppli_contracts.topics import DAY_MS, REGISTRY, Cleanup, Topic
+from suppli_service_kit.metrics import DEFINITIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "libs" / "contracts"
 HEADER = "# Generated from the topic registry of suppli_contracts by `make generate`; not edited by hand.\n"
+
+METRICS_BEGIN, METRICS_END = "<!-- metrics -->", "<!-- /metrics -->"
+METRICS_HEAD = ("| metric | labels | meaning | what to do |", "| --- | --- | --- | --- |")
+PACKAGES = (
+    "suppli_service_kit",
+    "suppli_connector_kit",
+    "suppli_connector_square",
+    "suppli_gateway",
+    "suppli_mapping",
+    "suppli_sync_scheduler",
+)
+_NOT_LOADED = re.compile(r"\.(__main__|migrations|testing)\b")
+_ROW = re.compile(r"^\| `(?P<name>suppli_\w+)` \|.*\| (?P<advice>[^|]*) \|$", re.MULTILINE)
 
 
 def generated() -> dict[Path, str]:
@@ -28,6 +45,8 @@ def generated() -> dict[Path, str]:
     files[CONTRACTS / "asyncapi.json"] = _json(asyncapi("1.0.0", _examples()))
     files[ROOT / "deploy" / "kafka" / "topics.yaml"] = HEADER + _yaml({"topics": _topics()})
     files[ROOT / "deploy" / "kafka" / "acls.yaml"] = HEADER + _yaml({"principals": _acls()})
+    observability = ROOT / "docs" / "observability.md"
+    files[observability] = _with_metrics(observability)
     return files
 
 
@@ -99,6 +118,29 @@ def _rights(rights: dict[str, dict[str, set[str]]], service: str) -> dict[str, s
     return rights.setdefault(
         service, {"read": set(), "write": set(), "groups": set(), "describe_groups": set()}
     )
+
+
+def _load_all() -> None:
+    """Load every module of every service: a metric is defined where its module is loaded."""
+    for package in PACKAGES:
+        found = importlib.import_module(package)
+        for module in pkgutil.walk_packages(found.__path__, f"{package}."):
+            if not _NOT_LOADED.search(module.name):
+                importlib.import_module(module.name)
+
+
+def _with_metrics(path: Path) -> str:
+    """Return the document with its table of metrics as the code has it; the last column stays as written."""
+    _load_all()
+    text = path.read_text()
+    advice = {row["name"]: row["advice"] for row in _ROW.finditer(text)}
+    rows = [
+        f"| `{name}` | {', '.join(labels) or '-'} | {meaning} | {advice.get(name, '-')} |"
+        for name, (_, labels, meaning) in sorted(DEFINITIONS.items())
+    ]
+    before, _, rest = text.partition(METRICS_BEGIN)
+    after = rest.partition(METRICS_END)[2]
+    return "\n".join([f"{before}{METRICS_BEGIN}", *METRICS_HEAD, *rows, f"{METRICS_END}{after}"])
 
 
 def _json(document: Any) -> str:

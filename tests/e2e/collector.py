@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
@@ -32,6 +33,24 @@ class Collector:
         """Yield every export, as sent: the strings of a protobuf message lie open in its bytes."""
         with self._lock:
             yield from [(f"export {number}", body) for number, body in enumerate(self._bodies)]
+
+    def environment(self) -> dict[str, str]:
+        """Return what makes a service send every trace here, soon."""
+        return {
+            "SUPPLI_OTEL_ENDPOINT": self.url,
+            "SUPPLI_OTEL_SAMPLE_RATIO": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "300",
+        }
+
+    def by_id(self) -> dict[str, tuple[str, Span]]:
+        """Return every span with the service that sent it, by `<trace>-<span>` as in a `traceparent`."""
+        found: dict[str, tuple[str, Span]] = {}
+        for _, body in self.places():
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                attributes = {each.key: each.value.string_value for each in resource.resource.attributes}
+                for span in (span for scope in resource.scope_spans for span in scope.spans):
+                    found[f"{span.trace_id.hex()}-{span.span_id.hex()}"] = attributes["service.name"], span
+        return found
 
     def spans(self) -> dict[str, set[str]]:
         """Return the names of the spans of each service."""

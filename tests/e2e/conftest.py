@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -13,11 +15,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from suppli_contracts.events import ProductSaleRecorded
 from suppli_demo.consumer import product_sales
 from suppli_demo.shop import Shop, Tie, wait_for
 from suppli_demo.system import System
+from suppli_embedded.processes import ServiceProcess
 from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec
 
 from tests.e2e.truth import Figures, LineKey, differences, said, truth
@@ -192,3 +197,38 @@ def world_with_sales(make_world: Callable[..., World]) -> World:
     world.map_everything(connection)
     world.settle(connection)
     return world
+
+
+@contextmanager
+def environment(system: System, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Run services with more environment variables, and as before afterwards."""
+    before = {name: dict(system.services[name].env) for name in changes}
+
+    def again(service: ServiceProcess, variables: Mapping[str, str]) -> None:
+        service.kill()  # nothing is lost by it, and it is quick
+        service.env = dict(variables)
+        service.start()
+        service.wait_ready(60)
+
+    def all_again(wanted: Mapping[str, Mapping[str, str]]) -> None:
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            for done in [pool.submit(again, system.services[name], wanted[name]) for name in wanted]:
+                done.result()
+
+    try:
+        all_again({name: before[name] | dict(more) for name, more in changes.items()})
+        yield
+    finally:
+        all_again(before)
+
+
+def metric(system: System, service: str, name: str, **labels: str) -> float | None:
+    """Return the sum of a metric's samples with these labels, as Prometheus would read it; None = none."""
+    answer = httpx.get(f"http://127.0.0.1:{system.services[service].internal_port}/metrics", timeout=5)
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+    return sum(found) if found else None

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from suppli_contracts.topics import SALES_RAW
 from suppli_demo.shop import Refused, wait_for
 
-from tests.e2e.conftest import World, sign_in
+from tests.e2e.conftest import World, metric, sign_in
 from tests.e2e.test_changes import LATTE, order, reaches, two_items
 
 
@@ -96,7 +96,7 @@ def test_a_poisoned_kafka_message_goes_to_the_dead_letters_and_the_sale_beside_i
     world = make_world()
     (location,) = world.locations
     connection = two_items(world, "2026-03-03")
-    before = world.system.dead_letters()
+    before, counted = world.system.dead_letters(), counted_dead_letters(world)
 
     async def poison() -> None:
         servers = world.system.runtime.kafka.bootstrap_servers
@@ -112,6 +112,13 @@ def test_a_poisoned_kafka_message_goes_to_the_dead_letters_and_the_sale_beside_i
     reaches(world, connection, {"latte": ("3", 1350), "muffin": ("1", 300)})
     wait_for(lambda: world.system.dead_letters() >= before + 3 or None, "three dead letters")
     assert world.system.dead_letters() == before + 3
+    assert counted_dead_letters(world) == counted + 3, "an alert on it would ring"
+
+
+def counted_dead_letters(world: World) -> float:
+    """Return how many raw sales mapping says that it has set aside."""
+    labels = {"topic": SALES_RAW, "group": "mapping.sales"}
+    return metric(world.system, "mapping", "suppli_dead_letters_total", **labels) or 0
 
 
 def test_an_order_that_breaks_the_schema_is_set_aside_and_the_rest_goes_on(

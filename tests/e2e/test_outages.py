@@ -1,4 +1,4 @@
-"""A server that is away must cost its own part alone: the rest answers, says what is wrong, and mends itself."""
+"""A server that is away must cost its own part alone: the rest answers and says so, and it mends itself."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from psycopg import sql
 from suppli_demo.shop import Refused, wait_for
 from suppli_demo.system import System
 
 from tests.chaos.proxy import Mode, Proxies
-from tests.e2e.conftest import World, new_world
+from tests.e2e.conftest import World, environment, metric, new_world
 from tests.e2e.isolation import database_of
 from tests.e2e.test_changes import LATTE, order, two_items
-from tests.e2e.test_secrets import environment
 from tests.e2e.test_tenants import SPAN
 
 SERVICES = ("gateway", "sync-scheduler", "mapping", "connector-square")
@@ -113,7 +111,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(system: System) -> Iterator[Shop]:
-    """One shop for all outages; a system that does not recover fails here, and not in somebody else's test."""
+    """One shop for all outages; a system that does not recover fails here, in nobody else's test."""
     world = new_world(system)
     connection = two_items(world, "2026-03-03")
     item, run = world.shop.items(connection)[0]["item_id"], world.shop.runs(connection)[0]["run_id"]
@@ -137,18 +135,6 @@ def degraded(system: System, service: str, check: str) -> None:
 
     wait_for(said, f"{service} to say that {check} is away")
     assert metric(system, service, "suppli_check_ok", check=check) == 0
-
-
-def metric(system: System, service: str, name: str, **labels: str) -> float | None:
-    """Return the sum of a metric's samples with these labels, as Prometheus would read it; None = none."""
-    answer = httpx.get(f"http://127.0.0.1:{system.services[service].internal_port}/metrics", timeout=5)
-    found = [
-        sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    ]
-    return sum(found) if found else None
 
 
 def recovered(system: System) -> None:

@@ -6,9 +6,8 @@ import asyncio
 import gzip
 import json
 import secrets
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -20,11 +19,10 @@ from aiokafka.admin import NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from suppli_demo.shop import Refused, Shop, wait_for
 from suppli_demo.system import CLIENT_SECRET, System
-from suppli_embedded.processes import ServiceProcess
 from suppli_sandbox.client import LocationSpec, MerchantSettings, MerchantSpec
 
 from tests.e2e.collector import Collector, collecting
-from tests.e2e.conftest import ZONE, World, sign_in
+from tests.e2e.conftest import ZONE, World, environment, sign_in
 from tests.e2e.personal import Canaries, custom_lines, letters, not_understood, personal_order
 from tests.e2e.provider import Echo, Provider, provider_before
 from tests.e2e.stores import Stores, counted, search
@@ -88,11 +86,7 @@ class Evidence:
 def evidence(system: System) -> Iterator[Evidence]:
     """Live a shop's life before a provider that repeats secrets in its errors, traced in full."""
     with provider_before(system.sandbox.url) as provider, collecting() as collector:
-        traced = {
-            "SUPPLI_OTEL_ENDPOINT": collector.url,
-            "SUPPLI_OTEL_SAMPLE_RATIO": "1",
-            "OTEL_BSP_SCHEDULE_DELAY": "300",
-        }
+        traced = collector.environment()
         squared = {
             "SUPPLI_CONNECTOR_SQUARE_BASE_URL": provider.url,
             "SUPPLI_CONNECTOR_SQUARE_RETRY_BASE_SECONDS": "0.05",
@@ -216,29 +210,6 @@ def platform_secrets(system: System) -> dict[str, str]:
         if runtime.openbao.folder.has_internal_api(name):
             found[f"{name} internal token"] = runtime.openbao.internal_token(name)
     return found
-
-
-@contextmanager
-def environment(system: System, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
-    """Run services with more environment variables, and as before afterwards."""
-    before = {name: dict(system.services[name].env) for name in changes}
-
-    def again(service: ServiceProcess, variables: Mapping[str, str]) -> None:
-        service.kill()  # nothing is lost by it, and it is quick
-        service.env = dict(variables)
-        service.start()
-        service.wait_ready(60)
-
-    def all_again(wanted: Mapping[str, Mapping[str, str]]) -> None:
-        with ThreadPoolExecutor(len(wanted)) as pool:
-            for done in [pool.submit(again, system.services[name], wanted[name]) for name in wanted]:
-                done.result()
-
-    try:
-        all_again({name: before[name] | dict(more) for name, more in changes.items()})
-        yield
-    finally:
-        all_again(before)
 
 
 def test_no_secret_is_written_anywhere(evidence: Evidence) -> None:

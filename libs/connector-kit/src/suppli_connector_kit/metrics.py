@@ -24,10 +24,11 @@ PUBLISH_SECONDS = histogram(
 )
 FRESHNESS = gauge(
     "suppli_connector_oldest_freshness_seconds",
-    "Age of the newest covered instant of the connection that is furthest behind (s).",
+    "Age of the newest covered instant of the scheduled connection that is furthest behind (s).",
 )
 STALE = gauge(
-    "suppli_connector_stale_connections", "Connections with nothing covered within the last 26 hours."
+    "suppli_connector_stale_connections",
+    "Connections further behind than their schedule allows: 3 intervals (30 min to 26 h), else 26 hours.",
 )
 REFRESHES = counter("suppli_connector_token_refreshes_total", "Token refreshes, by outcome.", ["outcome"])
 EXPIRING = gauge(

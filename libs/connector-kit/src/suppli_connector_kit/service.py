@@ -30,7 +30,7 @@ from suppli_connector_kit.workers import Runner, Workers
 MIGRATIONS = "suppli_connector_kit"
 """The package whose migrations every connector's database has."""
 
-PROVIDER_SECONDS = 15.0  # between two looks whether the provider answers, of each process
+PROVIDER_SECONDS = 10.0  # between two looks whether the provider answers, of each process
 _QUEUE_POOL = 2
 
 

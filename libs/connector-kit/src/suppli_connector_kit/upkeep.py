@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 from suppli_service_kit.clock import Clock
@@ -58,13 +59,17 @@ class Upkeep:
                 log.warning("revocation_list_not_read", error=type(error).__name__)
 
     async def measure(self, stop: asyncio.Event) -> None:
-        """Say how fresh the connections are, until `stop`."""
+        """Say how fresh the connections are, until `stop`; which ones are behind is for the log alone."""
+        behind: frozenset[UUID] = frozenset()
         while not await wait_or_stop(stop, MEASURE_SECONDS):
             try:
                 figures = await self._times.figures()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("figures_not_read", error=type(error).__name__)
                 continue
+            for connection in frozenset(figures.behind) - behind:
+                log.warning("connection_behind", connection=str(connection))
+            behind = frozenset(figures.behind)
             metrics.FRESHNESS.set(figures.oldest_seconds)
             metrics.STALE.set(figures.stale)
             metrics.EXPIRING.set(figures.near_expiry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,44 @@ def span(
         name, context=context, kind=kind, links=_links(links), attributes=attributes, record_exception=False
     ) as current:
         yield current
+
+
+@contextmanager
+def branches(name: str, traceparents: Iterable[str | None]) -> Iterator[dict[str | None, str | None]]:
+    """Continue several traces by the work inside: each gets a span of its own, linked with the one going on.
+
+    So what a batch makes of a message stays in that message's trace, though the batch has many causes.
+
+    Args:
+        name: what is done, a constant.
+        traceparents: of the causes, repeats and None included.
+
+    Yields:
+        Which `traceparent` to send on for each cause; the one going on here for None, for one that is no
+        traceparent, and for causes beyond `MAX_LINKS`.
+    """
+    here = trace.get_current_span().get_span_context()
+    links = [Link(here)] if here.is_valid else []
+    sent_on: dict[str | None, str | None] = defaultdict(current_traceparent)
+    spans: list[Span] = []
+    for cause in dict.fromkeys(traceparents):
+        if cause is None or len(spans) == MAX_LINKS:
+            continue
+        context = _context(cause)
+        if trace.get_current_span(context).get_span_context().is_valid:
+            spans.append(
+                trace.get_tracer(_TRACER_NAME).start_span(
+                    name, context=context, kind=SpanKind.CONSUMER, links=links
+                )
+            )
+            carrier: dict[str, str] = {}
+            _PROPAGATOR.inject(carrier, trace.set_span_in_context(spans[-1]))
+            sent_on[cause] = carrier.get("traceparent")
+    try:
+        yield sent_on
+    finally:
+        for each in spans:
+            each.end()
 
 
 def _context(traceparent: str) -> Context:

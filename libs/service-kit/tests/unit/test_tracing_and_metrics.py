@@ -37,6 +37,30 @@ def test_spans_continue_a_trace_and_link_its_causes() -> None:
     provider.shutdown()
 
 
+def test_what_a_batch_makes_of_a_message_stays_in_the_messages_trace() -> None:
+    """From a product sale nobody would find its page, where many pages came in one batch."""
+    exporter = InMemorySpanExporter()
+    active = trace.get_tracer_provider()
+    assert isinstance(active, TracerProvider)
+    active.add_span_processor(SimpleSpanProcessor(exporter))
+    other, sampled = (PARENT.replace("0af7651916cd43dd", f"{n}af7651916cd43dd") for n in (1, 2))
+    with tracing.span("batch", sampled, links=[PARENT, other]):
+        batch = tracing.current_traceparent()
+        with tracing.branches("map", [PARENT, other, PARENT, None, "nonsense"]) as sent_on:
+            assert sent_on[None] == sent_on["nonsense"] == sent_on["never seen"] == batch
+            sent = {cause: sent_on[cause] for cause in (PARENT, other)}
+    spans = {f"{each.context.span_id:016x}": each for each in exporter.get_finished_spans() if each.context}
+    assert len(spans) == 3
+    for cause, traceparent in sent.items():
+        assert traceparent is not None
+        _, trace_id, span_id, _ = traceparent.split("-")
+        assert trace_id == cause.split("-")[1]
+        branch = spans[span_id]
+        assert branch.parent is not None
+        assert f"{branch.parent.span_id:016x}" == cause.split("-")[2]
+        assert [f"{link.context.span_id:016x}" for link in branch.links] == [(batch or "").split("-")[2]]
+
+
 def test_every_metric_has_a_meaning_and_no_label_is_an_identity() -> None:
     """Labels by tenant or key would grow without end and leak who our customers are."""
     table = metrics.metrics_table()

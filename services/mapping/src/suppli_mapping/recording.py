@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -85,11 +85,14 @@ class SalesRecorder:
         """Take messages in one transaction, then publish what it says."""
         sales = newest([read(message) for message in messages])
         tenants = {sale.tenant_id for sale, _ in sales}
-        async with self._database.transaction(tenants) as connection:
-            await ledger.lock_tenants(connection, tenants)
-            work = _Batch(connection, tenants, self._rules, self._clock.now())
-            parcel = await work.record(sales, self._direct)
-        self._direct.send(parcel)
+        causes = {message.headers.get("ce_id"): message.headers.get("traceparent") for message in messages}
+        with tracing.branches("map sales", causes.values()) as sent_on:
+            async with self._database.transaction(tenants) as connection:
+                await ledger.lock_tenants(connection, tenants)
+                traces = {event_id: sent_on[causes.get(event_id)] for _, event_id in sales}
+                work = _Batch(connection, traces, self._rules, self._clock.now())
+                parcel = await work.record(sales, self._direct)
+            self._direct.send(parcel)
 
 
 def read(message: InMessage) -> Sale:
@@ -128,8 +131,13 @@ class _Batch:
     """One transaction's work."""
 
     def __init__(
-        self, connection: AsyncConnection, tenants: Iterable[UUID], rules: RulesCache, now: datetime
+        self,
+        connection: AsyncConnection,
+        traces: Mapping[str, str | None],
+        rules: RulesCache,
+        now: datetime,
     ) -> None:
+        """Prepare; `traces` has the traceparent to send on for each raw sale's event id."""
         self._connection = connection
         self._rules = rules
         self._now = now
@@ -144,10 +152,8 @@ class _Batch:
         self._changes: list[tuple[Order, Change]] = []
         self._messages: list[OutMessage] = []
         self._traceparent = tracing.current_traceparent()
-        self._speakers = {
-            tenant_id: messages.Speaker(tenant_id, at=now, traceparent=self._traceparent)
-            for tenant_id in tenants
-        }
+        self._traces = traces
+        self._speakers: dict[tuple[UUID, str | None], messages.Speaker] = {}
 
     async def record(self, sales: list[Sale], direct: DirectPublisher) -> Parcel | None:
         """Take the sales into the ledger; return what is to be published after the commit."""
@@ -226,11 +232,19 @@ class _Batch:
             if state is LineState.PARKED:
                 self._parked.add(part.item_id)
             self._lines.append(Line(order, part, revision, state, line.reason))
-        speaker = self._speakers[order.tenant_id]
+        speaker = self._speaker(order)
         for change in said.changes:
             self._changes.append((order, change))
             self._messages.append(speaker.product_sale(order, change, connection.first_day))
         self._days.extend((order, sale.currency, day) for day in days(sale))
+
+    def _speaker(self, order: Order) -> messages.Speaker:
+        trace = self._traces.get(order.raw_event_id, self._traceparent)
+        speaker = self._speakers.get((order.tenant_id, trace))
+        if speaker is None:
+            speaker = messages.Speaker(order.tenant_id, at=self._now, traceparent=trace)
+            self._speakers[order.tenant_id, trace] = speaker
+        return speaker
 
     async def _write(self) -> None:
         await ledger.add_lines(self._connection, self._lines)

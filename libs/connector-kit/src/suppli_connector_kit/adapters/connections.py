@@ -21,6 +21,7 @@ from suppli_connector_kit.adapters.queue import LOWEST, PRIORITIES
 from suppli_connector_kit.adapters.says import run_message
 from suppli_connector_kit.adapters.token_times import GIVE_UP_AFTER
 from suppli_connector_kit.domain.changes import reads_differently, to_read_again
+from suppli_connector_kit.domain.freshness import fresh_within
 from suppli_connector_kit.metrics import DROPPED
 
 _ERASED = sa.text("select 1 from erased where connection_id = :connection")
@@ -33,8 +34,12 @@ _STORE = sa.text("""
     returning revision
 """)
 _TIMES = sa.text("""
-    insert into connection_times (connection_id, tenant_id, active) values (:connection, :tenant, :active)
-    on conflict (connection_id) do update set active = excluded.active
+    insert into connection_times (connection_id, tenant_id, active, fresh_within, due_since)
+    values (:connection, :tenant, :active, cast(:within as interval), cast(:at as timestamptz))
+    on conflict (connection_id) do update
+    set active = excluded.active, fresh_within = excluded.fresh_within,
+        due_since = case when connection_times.fresh_within is distinct from excluded.fresh_within
+            then excluded.due_since else connection_times.due_since end
 """)
 _REVOKE = sa.text("""
     update connection_times set revoke_at = :at, revoke_until = cast(:at as timestamptz) + :patience,
@@ -154,7 +159,8 @@ class ConnectionBook:
         if (await connection.execute(_STORE, ids | body)).first() is None:
             return False
         active = event.state not in (ConnectionState.DISCONNECTED, ConnectionState.PENDING)
-        await connection.execute(_TIMES, ids | {"active": active})
+        times = {"active": active, "within": fresh_within(event), "at": self._clock.now()}
+        await connection.execute(_TIMES, ids | times)
         if event.state is ConnectionState.DISCONNECTED:
             await self._drop_runs(connection, event.connection_id)
             at = event.disconnected_at or event.changed_at

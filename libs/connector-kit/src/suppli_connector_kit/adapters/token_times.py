@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from suppli_service_kit.clock import Clock
@@ -51,11 +52,18 @@ _LATER = sa.text("""
     where connection_id = :connection
 """)
 _FIGURES = sa.text("""
-    select extract(epoch from max(cast(:now as timestamptz) - covered_until)),
-        count(*) filter (where covered_until < cast(:now as timestamptz) - interval '26 hours'),
+    select extract(epoch from max(cast(:now as timestamptz) - coalesce(covered_until, due_since))
+            filter (where fresh_within is not null)),
+        count(*) filter (where greatest(covered_until, due_since) < cast(:now as timestamptz) - fresh_within),
         count(*) filter (where refresh_at < cast(:now as timestamptz)
             and token_expires_at < cast(:now as timestamptz) + interval '1 day')
     from connection_times where active
+""")
+# Since it is due: after a pause nobody is behind before the first sync could end.
+_BEHIND = sa.text("""
+    select connection_id from connection_times
+    where active and greatest(covered_until, due_since) < cast(:now as timestamptz) - fresh_within
+    order by greatest(covered_until, due_since) limit :most
 """)
 CLAIM_HOLD_SECONDS = 60.0
 GIVE_UP_AFTER = timedelta(days=1)
@@ -65,11 +73,16 @@ MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the metrics say of all connections: seconds behind at most, number stale, number near expiry."""
+    """What the metrics say of all connections: seconds behind at most, number stale, number near expiry.
+
+    Attributes:
+        behind: the stale ones that are furthest behind, for the log.
+    """
 
     oldest_seconds: float
     stale: int
     near_expiry: int
+    behind: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +151,10 @@ class TokenTimes:
     async def figures(self) -> Figures:
         """Return what the metrics say of all connections."""
         async with self._queue.transaction() as connection:
-            row = (await connection.execute(_FIGURES, {"now": self._clock.now()})).one()
-        return Figures(float(row[0] or 0), int(row[1]), int(row[2]))
+            now = {"now": self._clock.now()}
+            row = (await connection.execute(_FIGURES, now)).one()
+            behind = (await connection.execute(_BEHIND, now | {"most": MOST})).scalars() if row[1] else ()
+            return Figures(float(row[0] or 0), int(row[1]), int(row[2]), tuple(behind))
 
     async def _claim(self, statement: sa.TextClause) -> Sequence[Due]:
         values = {"now": self._clock.now(), "most": MOST, "hold": CLAIM_HOLD_SECONDS}

@@ -11,7 +11,7 @@ from suppli_contracts.events.sync import RunKind
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.kafka.producer import MAX_MESSAGE_BYTES
-from suppli_service_kit.tracing import current_traceparent
+from suppli_service_kit.tracing import current_traceparent, span
 
 from suppli_connector_kit.domain.decisions import Changed, Decisions, Rules, SetAside
 from suppli_connector_kit.domain.versions import observed
@@ -91,7 +91,8 @@ class PageSayer:
         decided = await self._decide(orders)
         decided.changed += gone
         decided.understood += [change.sale.order_id for change in gone]
-        await self._publish(await self._encode(decided))
+        with span("publish page", orders=len(decided.changed)):
+            await self._publish(await self._encode(decided))
         for outcome, count in (
             ("published", len(decided.changed)),
             ("unchanged", decided.unchanged),

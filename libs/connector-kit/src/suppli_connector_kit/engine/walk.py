@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from suppli_service_kit.clock import Clock
+from suppli_service_kit.tracing import span
 
 from suppli_connector_kit.domain import coverage
 from suppli_connector_kit.domain.coverage import Span, Spans, page_edge
@@ -221,4 +222,5 @@ class _Leg:
 
 
 async def _next(pages: AsyncIterator[OrderPage[Any]]) -> OrderPage[Any] | None:
-    return await anext(pages, None)
+    with span("fetch page"):
+        return await anext(pages, None)
