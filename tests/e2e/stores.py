@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from psycopg import Connection, sql
 from suppli_demo.system import System
 
+_ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"  # how frames begin (RFC 8878, RFC 1952)
+
 Store = Callable[[], Iterator[tuple[str, bytes]]]
 """Yields the places of one store with what is written there."""
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"  # how a frame begins (RFC 8878, 3.1.1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Stores:
             yield path.name, path.read_bytes()
 
     def databases(self) -> Iterator[tuple[str, bytes]]:
-        """Every row of every table of every database, the servers' own included; binary columns decoded."""
+        """Every row of every table of every database, the servers' own included; binary columns decoded and
+        unpacked.
+        """
         postgres = self._system.runtime.postgres
         with postgres.connect() as connection:
             names = connection.execute("select datname from pg_database where datallowconn").fetchall()
@@ -111,13 +115,18 @@ def _rows(connection: Connection[Any], table: str) -> bytes:
         for (column,) in columns:
             binary = sql.SQL("select {} from {}").format(sql.Identifier(column), sql.SQL(table))
             for (value,) in cursor.execute(binary, binary=True).fetchall():
-                text += b"\n" + _unpacked(value or b"")
+                text += b"\n" + unpacked(value or b"")
     return bytes(text)
 
 
-def _unpacked(value: bytes) -> bytes:
-    """Return what a value says: an outbox's rows are packed."""
-    return bytes(cramjam.zstd.decompress(value)) if value.startswith(_ZSTANDARD) else value
+def unpacked(value: bytes) -> bytes:
+    """Return a value with what is compressed in it (Zstandard, gzip) open; a needle would hide in it."""
+    with suppress(cramjam.DecompressionError):
+        if value.startswith(_ZSTANDARD):
+            return value + bytes(cramjam.zstd.decompress(value))
+        if value.startswith(_GZIP):
+            return value + bytes(cramjam.gzip.decompress(value))
+    return value
 
 
 async def _records(servers: str) -> dict[str, bytes]:

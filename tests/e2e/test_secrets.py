@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from aiokafka.admin import NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from suppli_demo.shop import Refused, Shop, wait_for
 from suppli_demo.system import CLIENT_SECRET, System
+from suppli_embedded.environment import prefix
 from suppli_sandbox.client import LocationSpec, MerchantSettings, MerchantSpec
 
 from tests.e2e.collector import Collector, collecting
@@ -26,6 +28,7 @@ from tests.e2e.conftest import ZONE, World, environment, sign_in
 from tests.e2e.personal import Canaries, custom_lines, letters, not_understood, personal_order
 from tests.e2e.provider import Echo, Provider, provider_before
 from tests.e2e.stores import Stores, counted, search
+from tests.e2e.test_tenants import ENDPOINTS
 
 STORES = ("logs", "databases", "topics", "metrics", "traces", "answers")
 PLANTED = "planted.v1"
@@ -84,16 +87,16 @@ class Evidence:
 
 @pytest.fixture(scope="module")
 def evidence(system: System) -> Iterator[Evidence]:
-    """Live a shop's life before a provider that repeats secrets in its errors, traced in full."""
+    """Live a shop's life before a provider that repeats secrets in its errors, traced and logged in full."""
     with provider_before(system.sandbox.url) as provider, collecting() as collector:
         traced = collector.environment()
         squared = {
             "SUPPLI_CONNECTOR_SQUARE_BASE_URL": provider.url,
             "SUPPLI_CONNECTOR_SQUARE_RETRY_BASE_SECONDS": "0.05",
         }
-        with environment(
-            system, dict.fromkeys(system.services, traced) | {"connector-square": traced | squared}
-        ):
+        wanted = {name: traced | {f"{prefix(name)}_LOG_LEVEL": "DEBUG"} for name in system.services}
+        wanted["connector-square"] |= squared
+        with environment(system, wanted):
             marks = (letters(), letters())
             found = Evidence(system, provider, collector, Canaries(), Canaries(), marks)
             live(found)
@@ -181,14 +184,18 @@ def needs_person(shop: Shop, connection: str) -> bool | None:
 
 
 def read_everything(shop: Shop, connection: str) -> None:
-    """Read all that the API shows of a connection."""
-    path = f"/v1/connections/{connection}"
-    for part in ("", "/runs", "/coverage", "/set-aside", "/preview?days=14"):
-        shop.call("GET", path + part)
-    shop.call("GET", f"{path}/days", params={"from": "2026-03-01", "to": "2026-03-31"})
+    """Read all that the API shows of a connection: every endpoint that reads, those of tomorrow too."""
+    ids = defaultdict(
+        lambda: str(uuid4()), connection_id=connection, run_id=shop.runs(connection)[0]["run_id"]
+    )
     for item in shop.items(connection):
+        ids["item_id"] = item["item_id"]
         shop.call("GET", f"/v1/items/{item['item_id']}")
-    assert len(shop.call("GET", f"{path}/set-aside")["items"]) == 4
+    for endpoint in ENDPOINTS:
+        if endpoint.method == "GET" and not endpoint.path.endswith("/events"):  # a stream has no end
+            path = endpoint.path.format_map(ids) + endpoint.query
+            assert shop.client.get(path).status_code in {200, 404}, path
+    assert len(shop.call("GET", f"/v1/connections/{connection}/set-aside")["items"]) == 4
 
 
 def keep_sessions(found: Evidence, shop: Shop) -> None:

@@ -338,7 +338,7 @@ def test_what_has_no_policy_holds_ids_and_times_only(system: System, service: st
     """Queues are read for any tenant at once: whatever else lay in them would be open to all."""
     postgres, database = system.runtime.postgres, database_of(system, service)
     query = "select column_name, data_type from information_schema.columns where table_name = %s"
-    plain = {"uuid", "timestamp with time zone", "integer", "smallint", "bigint", "boolean"}
+    plain = {"uuid", "timestamp with time zone", "interval", "integer", "smallint", "bigint", "boolean"}
     with postgres.connect(database.name) as connection:
         for table in OPEN[service]:
             columns = connection.execute(query, [table]).fetchall()
