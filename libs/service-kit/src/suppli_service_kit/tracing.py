@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     **attributes: Any,
 ) -> Iterator[Span]:
-    """Do the work inside as one span; an exception marks it as failed and goes on.
+    """Do the work inside as one span; an exception marks it as failed, by its kind alone, and goes on.
 
     Args:
         name: what is done, a constant, e.g. `fetch page`.
@@ -75,9 +75,19 @@ def span(
     tracer = trace.get_tracer(_TRACER_NAME)
     context = None if traceparent is None else _context(traceparent)
     with tracer.start_as_current_span(
-        name, context=context, kind=kind, links=_links(links), attributes=attributes, record_exception=False
+        name,
+        context=context,
+        kind=kind,
+        links=_links(links),
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,  # it would send the exception's text, and nothing redacts a trace
     ) as current:
-        yield current
+        try:
+            yield current
+        except Exception as error:
+            current.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from suppli_service_kit import metrics, tracing
 from suppli_service_kit.settings import TelemetrySettings
 
@@ -59,6 +61,19 @@ def test_what_a_batch_makes_of_a_message_stays_in_the_messages_trace() -> None:
         assert branch.parent is not None
         assert f"{branch.parent.span_id:016x}" == cause.split("-")[2]
         assert [f"{link.context.span_id:016x}" for link in branch.links] == [(batch or "").split("-")[2]]
+
+
+def test_a_failed_span_says_what_kind_of_error_and_none_of_its_text() -> None:
+    """An error's text may hold a token or a name, and a trace goes to where no redaction looks."""
+    exporter = InMemorySpanExporter()
+    active = trace.get_tracer_provider()
+    assert isinstance(active, TracerProvider)
+    active.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.raises(ValueError, match="secret"), tracing.span("work", PARENT):
+        raise ValueError("the secret is hunter2")
+    (failed,) = exporter.get_finished_spans()
+    assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "ValueError")
+    assert "hunter2" not in failed.to_json()
 
 
 def test_every_metric_has_a_meaning_and_no_label_is_an_identity() -> None:
