@@ -112,7 +112,8 @@ class Restater:
         for job in jobs:
             if not await self._outbox_has_room(stop):
                 break
-            worked += await self.chunk(job)
+            with tracing.span("restate chunk", job=job.kind.value, subject=job.subject):
+                worked += await self.chunk(job)
         return worked
 
     async def chunk(self, job: Job) -> bool:
