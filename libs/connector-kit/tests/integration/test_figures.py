@@ -63,11 +63,13 @@ async def measured(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     times = Counted(world.database, world.queue_database, provider="memory", clock=clock)
     loop = upkeep.Upkeep(world.provider, world.keeper, times, clock=world.clock)
     measuring = asyncio.create_task(loop.measure(stop))
-    await shows(world, lambda: times.looks > 1)  # what an earlier test left is measured anew
-    yield clock
-    stop.set()
-    await measuring
-    await world.book.store_connections([world.settings(99, state=ConnectionState.DISCONNECTED)])
+    try:
+        await shows(world, lambda: times.looks > 1)  # what an earlier test left is measured anew
+        yield clock
+    finally:
+        stop.set()
+        await measuring
+        await world.book.store_connections([world.settings(99, state=ConnectionState.DISCONNECTED)])
 
 
 async def shows(world: World, condition: Callable[[], bool]) -> None:
