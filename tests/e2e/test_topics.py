@@ -50,7 +50,8 @@ async def everything_said(servers: str) -> set[Said]:
     found: set[Said] = set()
     async for record in everything_on(servers, *(name for name in names if not name.endswith(".dlq"))):
         headers = {name: value.decode() for name, value in record.headers}
-        if record.value is not None:
+        # Without a source: what other tests put there to poison a reader, or to be found.
+        if record.value is not None and "ce_source" in headers:
             found.add((headers["ce_source"], record.topic, headers["ce_type"]))
     return found
 
