@@ -88,6 +88,11 @@ class Shop:
         """Return the connection as its owner sees it."""
         return self.world.shop.call("GET", f"/v1/connections/{self.connection}")
 
+    def failed(self) -> dict[str, Any] | None:
+        """Return the connection where it is in error now; the next attempt may begin any moment."""
+        shown = self.status()
+        return shown if shown["state"] == "error" else None
+
     def says(self, waits_for: str | None) -> dict[str, Any]:
         """Wait until the connection says what holds it up; return it."""
 
@@ -307,10 +312,10 @@ def test_without_the_provider_the_connection_says_so_and_is_tried_again(shop: Sh
                 shop.answers(*shop.pages(), *shop.asks("mapping"))
                 shop.refuses(("GET", f"/v1/connections/{shop.connection}/preview"))
                 run = shop.world.shop.sync(shop.connection)["run_id"]
-                wait_for(lambda: shop.status()["state"] == "error" or None, "the status to say it")
-                error = shop.status()["error"]
+                failed = wait_for(shop.failed, "the status to say it")
+                error = failed["error"]
                 assert (error["error_class"], error["reauth_required"]) == ("network", False)
-                assert "tried again by itself" in shop.status()["status"]
+                assert "tried again by itself" in failed["status"]
             wait_for(
                 lambda: shop.world.shop.call("GET", f"/v1/runs/{run}")["state"] == "succeeded" or None,
                 "the same run's next attempt",
