@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hvac.exceptions import Forbidden
 from psycopg import sql
-from suppli_demo.shop import wait_for
+from suppli_demo.shop import Shop, wait_for
 from suppli_demo.system import SERVICES, System
 from suppli_sandbox.client import LocationSpec, MerchantSpec
 
@@ -75,6 +75,9 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/connections", "admin", own=201, body={"provider": "square"}),
     Endpoint("PATCH", CONNECTION, "admin", body={"schedule": {"kind": "manual"}}),
     Endpoint("POST", f"{CONNECTION}/start", "admin", own=202, body={"start_date": "2026-03-01"}),
+    Endpoint("GET", "/v1/service-keys", "admin"),
+    Endpoint("POST", "/v1/service-keys", "admin", own=201, body={"name": "Mine", "role": "viewer"}),
+    Endpoint("POST", "/v1/service-keys/{key_id}/revoke", "admin"),
     Endpoint("POST", f"{CONNECTION}/reauthorize", "admin"),
     Endpoint("POST", f"{CONNECTION}/disconnect", "admin", body={"erase": False}),
 )
@@ -127,8 +130,27 @@ def a_tenant(system: System) -> Tenant:
         "run_id": world.shop.runs(connection)[0]["run_id"],
         "item_id": world.shop.items(connection, "mapped")[0]["item_id"],
         "location_id": own,
+        "key_id": service_key(world.shop, "viewer")["service_key"]["id"],
     }
     return Tenant(world, ids)
+
+
+def service_key(shop: Shop, role: str) -> Json:
+    """Make a service key of a tenant."""
+    made: Json = shop.call("POST", "/v1/service-keys", json={"name": "Script", "role": role})
+    return made
+
+
+# Who calls: a person of each role, and a script with a key. Keys of every role: the gateway's own tests.
+CALLERS = (*((role, "token") for role in ROLES), ("operator", "key"))
+
+
+def caller(system: System, tenant: UUID, role: str, by: str) -> httpx.Client:
+    """Return a client of a tenant with a person's token or a service key."""
+    if by == "token":
+        return sign_in(system, tenant, role).client
+    key = service_key(sign_in(system, tenant), role)["key"]
+    return httpx.Client(base_url=system.gateway_url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
 
 def call(client: httpx.Client, endpoint: Endpoint, ids: dict[str, str], **headers: str) -> httpx.Response:
@@ -158,13 +180,13 @@ def test_the_walk_knows_every_endpoint() -> None:
     assert {(each.method, each.path) for each in ENDPOINTS} | WITHOUT_TOKEN == stated
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("role", "by"), CALLERS)
 def test_a_stranger_finds_nothing_of_another_tenant(
-    system: System, tenants: tuple[Tenant, Tenant], role: str
+    system: System, tenants: tuple[Tenant, Tenant], role: str, by: str
 ) -> None:
     """Whatever role a stranger has at home, another tenant's ids are not even there, and nothing happens."""
     owner, other = tenants
-    stranger = sign_in(system, other.id, role).client
+    stranger = caller(system, other.id, role, by)
     before = state(owner)
     for endpoint in ENDPOINTS:
         answer = call(stranger, endpoint, owner.ids)
@@ -203,6 +225,7 @@ def state(tenant: Tenant) -> tuple[Any, ...]:
         shop.call("GET", f"/v1/connections/{tenant.ids['connection_id']}"),
         shop.call("GET", f"/v1/items/{tenant.ids['item_id']}"),
         [each for each in shop.pages("/v1/locations") if each["location_id"] == location],
+        list(shop.pages("/v1/service-keys")),
         tenant.world.system.control.calls(tenant.world.merchant),
     )
 
@@ -427,13 +450,13 @@ def destroy(client: hvac.Client, path: str) -> None:
     client.secrets.kv.v2.delete_metadata_and_all_versions(path, mount_point="secret")
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("role", "by"), CALLERS)
 def test_each_role_may_do_at_home_what_it_is_for(
-    system: System, tenants: tuple[Tenant, Tenant], role: str
+    system: System, tenants: tuple[Tenant, Tenant], role: str, by: str
 ) -> None:
     """A viewer who could disconnect, or an operator who could not sync, would make roles worthless."""
     owner = tenants[0]
-    person = sign_in(system, owner.id, role).client
+    person = caller(system, owner.id, role, by)
     shop = owner.world.shop
     for endpoint in ENDPOINTS:
         answer = call(person, endpoint, owner.ids)

@@ -27,6 +27,8 @@ _SHAPES = tuple(
         # Vault and OpenBao tokens, Square access, refresh and application secrets.
         (r"\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}", HIDDEN),
         (r"\b(?:EAAA|EQAA|sq0[a-z]{3}-|sandbox-sq0[a-z]{3}-)[\w-]{16,}", HIDDEN),
+        # Service keys of our own public API; their public beginning tells which one it was.
+        (r"\b(suppli_sk_(?:[0-9a-f]{8}_)?)[\w-]{16,}", rf"\1{HIDDEN}"),
         # The password of a URL: scheme://user:password@host.
         (r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", rf"\1:{HIDDEN}@"),
         # name=value, "name": "value", also inside exception texts and query strings.
@@ -41,7 +43,7 @@ _SHAPES = tuple(
 )
 # Cheap first look: a text without any of these can match none of the shapes above.
 _SUSPICIOUS = re.compile(
-    r"(?i)eyJ|bearer|basic|hv[sbr]\.|\b[sbr]\.[a-z0-9]|EAAA|EQAA|sq0|://|token|secret|passw|api_?key|cookie|credential|code"
+    r"(?i)eyJ|bearer|basic|hv[sbr]\.|\b[sbr]\.[a-z0-9]|EAAA|EQAA|sq0|suppli_sk_|://|token|secret|passw|api_?key|cookie|credential|code"
 )
 _MAX_DEPTH = 12
 

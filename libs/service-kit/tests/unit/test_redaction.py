@@ -26,6 +26,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
         "s.Pa55wordPa55wordPa55word1",
         "EAAAl9Pa55wordPa55wordPa55word",
         "password = Pa55word",
+        "GET /v1/connections by suppli_sk_3f9a2c1d_Pa55word-Pa55word_Pa55wordPa55wordPa55word1",
+        "suppli_sk_Pa55wordPa55wordPa55word",
     ],
 )
 def test_values_that_look_like_secrets_are_hidden(text: str) -> None:
@@ -34,6 +36,12 @@ def test_values_that_look_like_secrets_are_hidden(text: str) -> None:
     assert HIDDEN in cleaned
     for secret in ("Pa55word", "abc.DEF", "EAAAlsecret", JWT):
         assert secret not in cleaned
+
+
+def test_the_public_beginning_of_a_service_key_stays() -> None:
+    """An operator who finds a leaked key in a log must learn which one to revoke."""
+    assert redact_text("by suppli_sk_3f9a2c1d_" + "x" * 43) == f"by suppli_sk_3f9a2c1d_{HIDDEN}"
+    assert redact_text("suppli_sk_3f9a2c1d") == "suppli_sk_3f9a2c1d"
 
 
 @pytest.mark.parametrize(

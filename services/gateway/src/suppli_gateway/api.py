@@ -22,13 +22,15 @@ from suppli_gateway.products.endpoints import IMPORT_PATH
 from suppli_gateway.products.endpoints import router as products
 from suppli_gateway.runs.endpoints import router as runs
 from suppli_gateway.runs.schemas import RUN_EXAMPLE
+from suppli_gateway.service_keys.endpoints import router as service_keys
 
 VERSION = "1.0.0"
 DESCRIPTION = """\
 Connect a point of sale, choose what is imported, follow its syncs and say which product each item is.
 
-Every call but the provider's redirect carries a bearer token of the platform's identity provider; its role
-decides what it may do (viewer < operator < admin). Errors are problems (RFC 9457) with a stable `type`.
+Every call but the provider's redirect carries a bearer token of the platform's identity provider, or a
+service key; its role decides what it may do (viewer < operator < admin). Errors are problems (RFC 9457) with
+a stable `type`.
 Lists go on by `next_cursor`. A POST with an `Idempotency-Key` may be sent again: the first answer comes
 back for 24 hours.
 """
@@ -47,7 +49,7 @@ def create_api(gateway: Gateway | None) -> FastAPI:
         separate_input_output_schemas=False,
         telemetry=OWN_TRACES_ONLY,
     )
-    for router in (connections, oauth, runs, items, products, locations, events):
+    for router in (connections, oauth, runs, items, products, locations, events, service_keys):
         app.include_router(router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     if gateway is not None:

@@ -186,6 +186,12 @@ async def _remove(transaction: AsyncConnection, gone: set[UUID]) -> None:
 async def _tidy(gateway: Gateway, tenant_id: UUID, now: datetime) -> None:
     async with gateway.database.transaction([tenant_id]) as transaction:
         keys, states, runs = tables.idempotency_keys, tables.oauth_states, tables.runs
+        dead = tables.service_keys.c
+        await transaction.execute(
+            sa.delete(tables.service_keys).where(
+                sa.or_(dead.revoked_at < now - RUNS_KEPT, dead.expires_at < now - RUNS_KEPT)
+            )
+        )
         await transaction.execute(sa.delete(keys).where(keys.c.created_at < now - KEPT))
         await transaction.execute(sa.delete(states).where(states.c.expires_at < now - FORGOTTEN_AFTER))
         await transaction.execute(sa.delete(runs).where(runs.c.updated_at < now - RUNS_KEPT))

@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a POST sent again with the same key gets the first answer and does nothing twice.
 
 Answers may hold secrets for one browser (an authorize URL, its cookie), so they are stored encrypted by a
-key that only the holder of the Idempotency-Key can make again; the key itself is stored as a hash.
+key that only the holder of the Idempotency-Key can make again; the key itself is stored as a hash. A secret
+that lasts is not stored even so: such an answer says what is kept in its place (`keep_instead`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from suppli_service_kit.problems import Problem
 
@@ -32,6 +34,11 @@ LOCKED = timedelta(seconds=90)
 MAX_KEY_LENGTH = 200
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def keep_instead(request: Request, body: BaseModel) -> None:
+    """Have `body` stored, and given when the request is repeated, in place of the answer's own body."""
+    request.state.kept_body = body.model_dump_json().encode()
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
@@ -103,7 +110,7 @@ async def _once(request: Request, key: str, handler: Handler) -> Response:
     if response.status_code >= 300:
         await _forget(gateway, asked)
     else:
-        await _keep(gateway, asked, response)
+        await _keep(gateway, asked, response, getattr(request.state, "kept_body", bytes(response.body)))
     return response
 
 
@@ -168,9 +175,9 @@ async def _claim(gateway: Gateway, asked: _Key, now: datetime) -> StoredAnswer |
         return None
 
 
-async def _keep(gateway: Gateway, asked: _Key, response: Response) -> None:
+async def _keep(gateway: Gateway, asked: _Key, response: Response, body: bytes) -> None:
     headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
-    answer = StoredAnswer(response.status_code, headers, bytes(response.body))
+    answer = StoredAnswer(response.status_code, headers, body)
     stored = asked.cipher.encrypt(msgspec.msgpack.encode(answer))
     async with gateway.database.transaction([asked.access.tenant_id]) as transaction:
         await transaction.execute(sa.update(idempotency_keys).where(asked.condition).values(answer=stored))

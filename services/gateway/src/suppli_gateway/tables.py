@@ -110,6 +110,7 @@ runs = Table(
     Column("counts", JSONB, nullable=False),
     Column("error", JSONB),
     Column("waits_for", Text),
+    Column("republish", JSONB),
     Column("change", BigInteger, nullable=False),
 )
 
@@ -158,6 +159,23 @@ idempotency_keys = Table(
     _at("created_at"),
     _at("locked_until"),
     Column("answer", LargeBinary),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    Column("key_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    _at("created_at"),
+    Column("created_by", Text, nullable=False),
+    _at("expires_at"),
+    _at("last_used_at"),
+    _at("revoked_at"),
+    Column("revoked_by", Text),
 )
 
 due = Table(

@@ -116,8 +116,13 @@ async def test_runs_errors_coverage_and_due_times_are_shown(
     await run.say(RunState.QUEUED, 0, requested_at=AT)
     await run.say(RunState.RUNNING, 3, started_at=AT, progress=0.5, counts=RunCounts(orders_read=7))
     await run.say(RunState.RUNNING, 2, progress=0.2)  # late: a lower sequence
-    await until(lambda: _is(admin, path, "syncing"), "the run in progress")
-    shown = (await admin.ask("GET", path))["active_run"]
+
+    async def begun() -> Any:  # it is `syncing` as soon as the run is queued
+        active = (await admin.ask("GET", path))["active_run"]
+        return active if active and active["state"] == "running" else None
+
+    shown = await until(begun, "the run in progress")
+    assert await _is(admin, path, "syncing")
     assert (shown["progress"], shown["counts"]["orders_read"], shown["requested_at"]) == (
         0.5,
         7,

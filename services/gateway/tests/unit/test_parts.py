@@ -10,15 +10,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import pytest
 from pydantic import ValidationError
-from suppli_contracts.events.sync import ErrorClass, RunError, RunKind, RunState, SyncRunChanged
+from suppli_contracts.events.sync import ErrorClass, Republish, RunError, RunKind, RunState, SyncRunChanged
 from suppli_gateway.auth.keys import KeysUnavailable, SigningKeys
 from suppli_gateway.auth.tokens import BadToken, TokenReader
 from suppli_gateway.document import COMMITTED, rendered
 from suppli_gateway.paging import decode_cursor, encode_cursor
 from suppli_gateway.products.parsing import UnreadableFile, parse_csv, parse_json
 from suppli_gateway.runs.domain import copies_of
+from suppli_gateway.runs.views import run_view
 from suppli_gateway.settings import Settings
 from suppli_sandbox.issuer import Issuer, TokenRequest
 from suppli_service_kit.clock import SystemClock
@@ -205,6 +207,29 @@ def test_a_retry_keeps_why_it_is_needed_though_both_arrive_together() -> None:
     (copy,) = copies_of([retry, failed, late], {})
     assert (copy.attempt, copy.failed, copy.error) == (2, True, {"error_class": "network", "message": "down"})
     assert copies_of([late, failed], {run_id: copy}) == []
+
+
+def test_what_a_run_publishes_again_outlasts_its_connectors_word() -> None:
+    """The history would say that something was republished, and not what."""
+    asked = SyncRunChanged(
+        tenant_id=UUID(int=1),
+        connection_id=UUID(int=2),
+        provider="p",
+        run_id=uuid4(),
+        attempt=1,
+        sequence=0,
+        kind=RunKind.REPUBLISH,
+        state=RunState.QUEUED,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        republish=Republish(from_at=datetime(2026, 1, 1, tzinfo=UTC), order_ids=("A", "B")),
+    )
+    going = msgspec.structs.replace(asked, sequence=1, state=RunState.RUNNING, republish=None)
+    (copy,) = copies_of([going, asked], {})
+    shown = run_view(copy).model_dump(mode="json")
+    assert (shown["state"], shown["republish"]) == (
+        "running",
+        {"from_at": "2026-01-01T00:00:00Z", "to_at": None, "orders": 2},
+    )
 
 
 def test_the_readme_names_every_route() -> None:

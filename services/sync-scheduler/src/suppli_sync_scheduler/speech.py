@@ -83,6 +83,7 @@ def run_changed(run: Run, now: datetime) -> SyncRunChanged:
         finished_at=run.finished_at,
         error=run.error,
         next_attempt_at=run.next_attempt_at,
+        republish=run.republish,
     )
 
 

@@ -186,6 +186,7 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
         coverage: the connection's whole coverage, on the event that ends a run.
         next_attempt_at: on a queued retry: when it will be tried.
         waits_for: on a running run: what it waits for before it goes on; None = it works.
+        republish: from the scheduler: what a run of kind `republish` says again.
     """
 
     event_type: ClassVar[str] = "suppli.SyncRunChanged.v1"
@@ -207,6 +208,7 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
     coverage: tuple[Coverage, ...] | None = None
     next_attempt_at: Instant | None = None
     waits_for: WaitsFor | None = None
+    republish: Republish | None = None
 
     def topic_key(self) -> str:
         """Key by connection."""

@@ -1,1 +1,1 @@
-"""Who calls: the platform's JWTs, roles and tenants."""
+"""Who calls: the platform's JWTs or service keys, roles and tenants."""

@@ -14,14 +14,17 @@ from suppli_service_kit.internal_api import Caller
 from suppli_service_kit.problems import Problem, ServiceUnavailable
 
 from suppli_gateway.auth.keys import KeysUnavailable
-from suppli_gateway.auth.tokens import BadToken, Identity, Role, TokenReader
-from suppli_gateway.context import gateway_of
+from suppli_gateway.auth.service_keys import read_key
+from suppli_gateway.auth.tokens import BadToken, Identity, Role
+from suppli_gateway.context import Gateway, gateway_of
+from suppli_gateway.service_keys.domain import PREFIX
 
 TENANT_HEADER = "Suppli-Tenant"
 BEARER = HTTPBearer(
     scheme_name="platform",
     bearerFormat="JWT",
-    description="A token of the platform's identity provider with the claims `tenants` and `role`.",
+    description="A token of the platform's identity provider with the claims `tenants` and `role`, or a"
+    " service key (`suppli_sk_...`), which has one tenant and one role.",
     auto_error=False,
 )
 
@@ -33,12 +36,14 @@ class Access:
     Attributes:
         subject: who; written into what they change.
         expires_at: end of the token; live streams end then.
+        key_id: the service key that calls, None = somebody with a token of the platform's.
     """
 
     subject: str
     tenant_id: UUID
     role: Role
     expires_at: datetime
+    key_id: UUID | None = None
 
     @property
     def caller(self) -> Caller:
@@ -56,21 +61,26 @@ async def access_of(request: Request) -> Access:
     known: Access | None = getattr(request.state, "access", None)
     if known is not None:
         return known
-    identity = await _identity(gateway_of(request).tokens, request.headers.get("authorization", ""))
+    identity = await _identity(gateway_of(request), request.headers.get("authorization", ""))
     tenant = _tenant(identity, request.headers.get(TENANT_HEADER))
-    access = Access(identity.subject, tenant, identity.role, identity.expires_at)
+    access = Access(identity.subject, tenant, identity.role, identity.expires_at, identity.key_id)
     request.state.access = access
     return access
 
 
-async def _identity(tokens: TokenReader, authorization: str) -> Identity:
+async def _identity(gateway: Gateway, authorization: str) -> Identity:
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise _unauthorized("Send a bearer token of the platform's identity provider.", "")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorized("Send a bearer token of the platform's identity provider, or a service key.", "")
+    is_key = token.startswith(PREFIX)
     try:
-        return await tokens.read(token.strip())
+        if is_key:
+            return await read_key(gateway.database, gateway.clock, token)
+        return await gateway.tokens.read(token)
     except BadToken as error:
-        raise _unauthorized(f"The token {error}.", ' error="invalid_token"') from None
+        what = "service key" if is_key else "token"
+        raise _unauthorized(f"The {what} {error}.", ' error="invalid_token"') from None
     except KeysUnavailable:
         raise ServiceUnavailable("The identity provider") from None
 
@@ -116,7 +126,7 @@ def at_least(role: Role) -> Callable[..., Awaitable[Access]]:
     ) -> Access:
         access = await access_of(request)
         if access.role < role:
-            detail = f"This needs the role {role.name.lower()}; the token has {access.role.name.lower()}."
+            detail = f"This needs the role {role.name.lower()}; the caller has {access.role.name.lower()}."
             raise Problem(403, "role-forbidden", "The caller's role does not allow this", detail)
         return access
 

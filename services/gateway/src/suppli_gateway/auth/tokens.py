@@ -37,12 +37,14 @@ class Identity:
         subject: the platform's id of the person or part.
         tenants: whose data it may touch.
         expires_at: end of the token (UTC).
+        key_id: the service key that it is, None = a token of the platform's.
     """
 
     subject: str
     tenants: tuple[UUID, ...]
     role: Role
     expires_at: datetime
+    key_id: UUID | None = None
 
 
 class TokenReader:

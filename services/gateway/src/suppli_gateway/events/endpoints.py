@@ -45,7 +45,7 @@ class Stream:
     async def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
         """Yield events until the token ends, the process stops or the reader goes."""
         access, gateway = self._access, self._gateway
-        with gateway.hub.subscribe(access.tenant_id, self._connection_id) as subscription:
+        with gateway.hub.subscribe(access.tenant_id, self._connection_id, access.key_id) as subscription:
             yield ServerSentEvent(comment="connected", retry=RETRY_MS)
             for event in await self._missed():
                 yield _sent(event)
@@ -100,7 +100,8 @@ async def tenant_events(stream: Annotated[Stream, Depends(tenant_stream)]) -> As
     """Follow the tenant's runs live.
 
     `event: run` carries a run as it now stands, `event: connection` says that a connection changed. Runs in
-    progress come first; with `Last-Event-ID` also those that changed since. The stream ends with the token.
+    progress come first; with `Last-Event-ID` also those that changed since. The stream ends with the
+    token or service key, for a key after five minutes at most: come again.
     """
     async for event in stream:
         yield event

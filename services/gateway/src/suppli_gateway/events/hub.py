@@ -16,7 +16,7 @@ from suppli_service_kit.logs import get_logger
 from suppli_service_kit.problems import ServiceUnavailable
 from suppli_service_kit.waiting import Backoff, wait_or_stop
 
-from suppli_gateway.events.live import CHANNEL, LiveEvent
+from suppli_gateway.events.live import CHANNEL, KEY_REVOKED, LiveEvent
 
 log = get_logger(__name__)
 
@@ -33,16 +33,21 @@ DROPPED = metrics.counter(
 class Subscription:
     """One open stream's queue."""
 
-    def __init__(self, tenant_id: UUID, connection_id: UUID | None) -> None:
-        self._tenant_id, self._connection_id = tenant_id, connection_id
+    def __init__(self, tenant_id: UUID, connection_id: UUID | None, key_id: UUID | None) -> None:
+        self._tenant_id, self._connection_id, self._key_id = tenant_id, connection_id, key_id
         self._queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE_EVENTS)
         self._ended = False
 
     def wants(self, event: LiveEvent) -> bool:
         """Whether the event is for this stream: never another tenant's."""
-        if event.tenant_id != self._tenant_id:
+        if event.tenant_id != self._tenant_id or event.event == KEY_REVOKED:
             return False
         return self._connection_id is None or event.connection_id == self._connection_id
+
+    def ended_by(self, event: LiveEvent) -> bool:
+        """Whether the event takes this stream's key away."""
+        key = event.data.get("key_id") if event.event == KEY_REVOKED else None
+        return key is not None and event.tenant_id == self._tenant_id and key == str(self._key_id)
 
     def push(self, event: LiveEvent) -> None:
         """Queue an event; a reader that does not keep up is ended, and catches up when it comes again."""
@@ -85,14 +90,16 @@ class Hub:
         self.listening = asyncio.Event()
 
     @contextmanager
-    def subscribe(self, tenant_id: UUID, connection_id: UUID | None = None) -> Iterator[Subscription]:
-        """Return a stream of a tenant's events, of one connection where given.
+    def subscribe(
+        self, tenant_id: UUID, connection_id: UUID | None = None, key_id: UUID | None = None
+    ) -> Iterator[Subscription]:
+        """Return a stream of a tenant's events, of one connection where given; it ends with its service key.
 
         Raises:
             ServiceUnavailable: the process is stopping or serves as many streams as it may.
         """
         self.check_room()
-        subscription = Subscription(tenant_id, connection_id)
+        subscription = Subscription(tenant_id, connection_id, key_id)
         self._subscriptions.add(subscription)
         STREAMS.set(len(self._subscriptions))
         try:
@@ -109,7 +116,9 @@ class Hub:
     def deliver(self, event: LiveEvent) -> None:
         """Queue an event for the streams that want it."""
         for subscription in tuple(self._subscriptions):
-            if subscription.wants(event):
+            if subscription.ended_by(event):
+                subscription.end()
+            elif subscription.wants(event):
                 subscription.push(event)
 
     async def run(self, stop: asyncio.Event) -> None:

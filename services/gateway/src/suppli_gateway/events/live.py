@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_gateway.connections.domain import Connection
 
 CHANNEL = "suppli_gateway_live"
+KEY_REVOKED = "key_revoked"
 # PostgreSQL refuses payloads of 8,000 bytes and more.
 MAX_PAYLOAD_BYTES = 7_900
 
@@ -26,13 +27,14 @@ class LiveEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that open pages should show now.
 
     Attributes:
-        event: `run` or `connection`.
+        connection_id: what it is about, None = no connection.
+        event: `run` or `connection`; `key_revoked` is for this service alone.
         data: what the stream says, as JSON values.
         event_id: what a client gives back as `Last-Event-ID`; None = not to be caught up with.
     """
 
     tenant_id: UUID
-    connection_id: UUID
+    connection_id: UUID | None
     event: str
     data: dict[str, Any]
     event_id: str | None = None
@@ -48,6 +50,11 @@ def connection_changed(connection: Connection) -> LiveEvent:
         "deleted": connection.deleted_at is not None,
     }
     return LiveEvent(connection.tenant_id, connection.connection_id, "connection", data)
+
+
+def key_revoked(tenant_id: UUID, key_id: UUID) -> LiveEvent:
+    """Return the notice that ends a service key's streams."""
+    return LiveEvent(tenant_id, None, KEY_REVOKED, {"key_id": str(key_id)})
 
 
 async def announce(transaction: AsyncConnection, *events: LiveEvent) -> None:

@@ -34,6 +34,7 @@ class RunCopy:
     counts: dict[str, int]
     error: dict[str, Any] | None = None
     waits_for: str | None = None
+    republish: dict[str, Any] | None = None
     change: int = 0
 
     @property
@@ -115,4 +116,17 @@ def copy_of(event: SyncRunChanged, known: RunCopy | None) -> RunCopy | None:
         counts=msgspec.structs.asdict(event.counts),
         error=error,
         waits_for=None if event.waits_for is None else event.waits_for.value,
+        republish=_republish(event) or (known.republish if known else None),
     )
+
+
+def _republish(event: SyncRunChanged) -> dict[str, Any] | None:
+    """Return what is shown of a republish: its window, and of the orders how many they are."""
+    if event.republish is None:
+        return None
+    window = msgspec.to_builtins(event.republish)
+    return {
+        "from_at": window.get("from_at"),
+        "to_at": window.get("to_at"),
+        "orders": len(event.republish.order_ids),
+    }

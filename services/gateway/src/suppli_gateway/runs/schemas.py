@@ -39,6 +39,7 @@ RUN_EXAMPLE: Any = {
     "counts": COUNTS_EXAMPLE,
     "error": None,
     "waits_for": None,
+    "republish": None,
     "updated_at": "2026-03-02T06:00:09Z",
 }
 
@@ -77,6 +78,14 @@ class RunErrorView(BaseModel):
     message: str = Field(description="One sentence for a person.")
 
 
+class RepublishedView(BaseModel):
+    """What a run publishes again."""
+
+    from_at: datetime | None = None
+    to_at: datetime | None = Field(None, description="Exclusive; null = up to now.")
+    orders: int = Field(0, description="How many orders were named.")
+
+
 class RunView(BaseModel):
     """One sync: queued, in progress or done."""
 
@@ -97,6 +106,9 @@ class RunView(BaseModel):
     error: RunErrorView | None = None
     waits_for: WaitsForName | None = Field(
         None, description="The part of Suppli that is away and holds the run up; it goes on by itself."
+    )
+    republish: RepublishedView | None = Field(
+        None, description="For kind `republish`, unless it joined a run that waited."
     )
     updated_at: datetime
 

@@ -1,0 +1,1 @@
+"""Keys with which other services and scripts of a tenant call the API."""
