@@ -71,8 +71,8 @@ generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, Kafka topics
 bench: $(VENV)/.development ## measure, next to bare-bones baselines
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(VENV)/.development ## strike the running system with seeded faults and compare with the truth (FAULTS=n SEED=s)
-	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),20) --seed $(or $(SEED),1)
+chaos: $(VENV)/.development ## strike the running system with seeded faults and compare with the truth (FAULTS=n SEED=s REPLICAS=n)
+	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),20) --seed $(or $(SEED),1) --replicas $(or $(REPLICAS),2)
 
 lock: $(BIN)/uv ## resolve requirements*.in again into the lock files
 	@for name in requirements requirements-dev; do \

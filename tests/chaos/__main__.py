@@ -24,7 +24,8 @@ def main() -> int:
         "--seed", type=int, default=1, help="the same seed: the same faults in the same order"
     )
     parser.add_argument("--orders", type=int, default=5000, help="sold in all, over three merchants")
-    parser.add_argument("--replicas", type=int, default=1, help="processes of every service")
+    parser.add_argument("--replicas", type=int, default=2, help="processes of every service")
+    parser.add_argument("--overlap", type=int, default=2, help="how many faults strike at once")
     parser.add_argument("--only", default="", help="only faults with this in their name")
     parser.add_argument("--short", action="store_true", help="the selection that the tests make")
     parser.add_argument("--folder", type=Path, help="for state and logs, kept; default: a temporary one")
@@ -38,7 +39,8 @@ def main() -> int:
             faults: Iterator[Fault] = rounds(system, LEASE_SECONDS, draw)
             if arguments.short:
                 faults = iter(short(system, draw))
-            report = campaign.run((each for each in faults if arguments.only in each.name), arguments.faults)
+            chosen = (each for each in faults if arguments.only in each.name)
+            report = campaign.run(chosen, arguments.faults, overlap=arguments.overlap)
     _say(report.text())
     return 1 if report.wrong else 0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 from suppli_sandbox.client import FaultSpec
 
@@ -17,6 +18,7 @@ Strike = Callable[[ChaosSystem, Sequence[str], random.Random], AbstractContextMa
 # Every page takes a moment, so that a fault finds a sync in the middle.
 PACE = FaultSpec(kind="slow", operation="SearchOrders", times=None, delay_seconds=0.1)
 READ = "SearchOrders"
+PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Fault:
     """What goes wrong.
 
     Attributes:
+        target: what it happens to; of faults that overlap, no two have the same.
         strike: called with system, merchants and a draw; the fault lasts as long as its context.
         seconds: how long it lasts.
         ends_authorization: whether a person must sign in at the provider again after it.
     """
 
     name: str
+    target: str
     strike: Strike
     seconds: float = 1.0
     ends_authorization: bool = False
@@ -40,7 +44,7 @@ def killed(name: str) -> Strike:
     def strike(system: ChaosSystem, merchants: Sequence[str], draw: random.Random) -> Iterator[None]:
         system.kill(name)
         yield
-        system.restart(name)
+        system.services[name].start()  # that it gets ready again is part of the recovery
 
     return strike
 
@@ -124,7 +128,7 @@ def provider_faults() -> list[Fault]:
     """Return everything that the sandbox knows, some of it at the worst call."""
 
     def fault(name: str, *specs: FaultSpec, seconds: float = 1.0, ends: bool = False) -> Fault:
-        return Fault(f"provider: {name}", provider(*specs), seconds, ends)
+        return Fault(f"provider: {name}", PROVIDER, provider(*specs), seconds, ends)
 
     expired = FaultSpec(kind="token_expired", operation=READ)
     return [
@@ -154,38 +158,42 @@ def provider_faults() -> list[Fault]:
             FaultSpec(kind="scope_removed", operation=READ, scopes=("ORDERS_READ",)),
             ends=True,
         ),
-        Fault("provider: orders touched between pages", touched_between_pages),
-        Fault("provider: late orders between pages", late_between_pages),
+        Fault("provider: orders touched between pages", PROVIDER, touched_between_pages),
+        Fault("provider: late orders between pages", PROVIDER, late_between_pages),
     ]
 
 
 def process_faults(system: ChaosSystem, lease_seconds: float) -> list[Fault]:
     """Return the deaths and freezes of our own processes; a freeze outlasts the lease."""
-    deaths = [Fault(f"kill -9 {name}", killed(name), 0.2) for name in system.parts]
     freezes = [
-        Fault(f"freeze {name} past its lease", frozen(name), lease_seconds + 1.5)
+        Fault(f"freeze {name} past its lease", name, frozen(name), lease_seconds + 1.5)
         for name in system.parts
         if system.parts[name].name in {"connector-square", "sync-scheduler", "mapping"}
     ]
-    return deaths + freezes
+    return deaths(system) + freezes
+
+
+def deaths(system: ChaosSystem) -> list[Fault]:
+    """Return a power cut for each process."""
+    return [Fault(f"kill -9 {name}", name, killed(name), 0.2) for name in system.parts]
 
 
 def server_faults() -> list[Fault]:
     """Return what happens to the servers under us."""
     return [
-        Fault("Kafka restarted", down("kafka", kill=False), 0.5),
-        Fault("Kafka killed", down("kafka", kill=True), 0.5),
-        Fault("PostgreSQL restarted", down("postgres", kill=False), 0.5),
-        Fault("PostgreSQL killed", down("postgres", kill=True), 0.5),
-        Fault("OpenBao killed", down("openbao", kill=True), 0.5),
-        Fault("OpenBao sealed and unsealed", sealed, 1.0),
+        Fault("Kafka restarted", "kafka", down("kafka", kill=False), 0.5),
+        Fault("Kafka killed", "kafka", down("kafka", kill=True), 0.5),
+        Fault("PostgreSQL restarted", "postgres", down("postgres", kill=False), 0.5),
+        Fault("PostgreSQL killed", "postgres", down("postgres", kill=True), 0.5),
+        Fault("OpenBao killed", "openbao", down("openbao", kill=True), 0.5),
+        Fault("OpenBao sealed and unsealed", "openbao", sealed, 1.0),
     ]
 
 
 def network_faults(system: ChaosSystem) -> list[Fault]:
     """Return what happens between each process and each of its servers."""
     return [
-        Fault(f"network {mode}: {name} to {server}", network((name, server), mode), seconds)
+        Fault(f"network {mode}: {name} to {server}", name, network((name, server), mode), seconds)
         for name, server in system.links
         for mode, seconds in (
             (Mode.CUT, 1.5),
@@ -197,19 +205,19 @@ def network_faults(system: ChaosSystem) -> list[Fault]:
 
 
 def rounds(system: ChaosSystem, lease_seconds: float, draw: random.Random) -> Iterator[Fault]:
-    """Yield faults without end: all of them in an order drawn anew each round, the kinds mixed evenly."""
+    """Yield faults without end: all of them in an order drawn anew each round."""
     while True:
-        kinds = [
-            process_faults(system, lease_seconds),
-            server_faults(),
-            network_faults(system),
-            provider_faults(),
-        ]
-        placed: list[tuple[float, Fault]] = []
-        for kind in kinds:
-            draw.shuffle(kind)
-            placed += [((place + draw.random()) / len(kind), fault) for place, fault in enumerate(kind)]
-        yield from (fault for _, fault in sorted(placed, key=lambda pair: pair[0]))
+        kinds = (process_faults(system, lease_seconds), server_faults(), network_faults(system))
+        yield from _mixed(draw, *kinds, provider_faults())
+
+
+def _mixed(draw: random.Random, *kinds: list[Fault]) -> list[Fault]:
+    """Return all faults, each kind in an order of its own and spread evenly."""
+    placed: list[tuple[float, Fault]] = []
+    for kind in kinds:
+        draw.shuffle(kind)
+        placed += [((place + draw.random()) / len(kind), fault) for place, fault in enumerate(kind)]
+    return [fault for _, fault in sorted(placed, key=lambda pair: pair[0])]
 
 
 def short(system: ChaosSystem, draw: random.Random) -> list[Fault]:
@@ -220,12 +228,28 @@ def short(system: ChaosSystem, draw: random.Random) -> list[Fault]:
     modes = [Mode.CUT, Mode.SLOW, Mode.TRUNCATE, Mode.BLACK_HOLE]
     draw.shuffle(modes)
     wires = [
-        Fault(f"network {mode}: {link[0]} to {link[1]}", network(link, mode), 1.5)
+        Fault(f"network {mode}: {link[0]} to {link[1]}", link[0], network(link, mode), 1.5)
         for mode, link in zip(modes, by_server.values(), strict=True)
     ]
-    deaths = [Fault(f"kill -9 {name}", killed(name), 0.2) for name in system.parts]
+    once = [
+        fault for fault in deaths(system) if fault.target in {part.name for part in system.parts.values()}
+    ]
     servers = [fault for fault in server_faults() if fault.name.endswith(("killed", "sealed and unsealed"))]
     provided = [fault for fault in provider_faults() if not fault.ends_authorization]
-    faults = deaths + servers + wires + draw.sample(provided, 5)
-    draw.shuffle(faults)
-    return faults
+    return _mixed(draw, once, servers, wires, draw.sample(provided, 5))
+
+
+def waves(faults: Iterable[Fault], overlap: int) -> Iterator[list[Fault]]:
+    """Yield faults that strike together, up to `overlap`, each of another target; none is left out."""
+    source = iter(faults)
+    while True:
+        wave: list[Fault] = []
+        later: list[Fault] = []
+        while len(wave) < overlap and (fault := next(source, None)) is not None:
+            clashes = fault.target in {each.target for each in wave}
+            (later if clashes else wave).append(fault)
+        if not wave:
+            return
+        if later:
+            source = chain(later, source)
+        yield wave

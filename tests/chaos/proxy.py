@@ -43,6 +43,7 @@ class Proxy:
         self.name = name
         self.port = 0
         self.mode = Mode.PASS
+        self.held = 0  # bytes on their way to the server that the black hole holds back
         self._targets = itertools.cycle(targets)
         self._count = len(targets)
         self._links: set[_Link] = set()
@@ -108,7 +109,13 @@ class Proxy:
     ) -> None:
         try:
             while data := await reader.read(_SLOW_CHUNK if self.mode is Mode.SLOW else _CHUNK):
-                await self._passing.wait()
+                if not self._passing.is_set():
+                    held = 0 if answers else len(data)
+                    self.held += held
+                    try:
+                        await self._passing.wait()
+                    finally:
+                        self.held -= held
                 if self.mode is Mode.SLOW:
                     await asyncio.sleep(_SLOW_SECONDS)
                 if self.mode is Mode.TRUNCATE and answers:

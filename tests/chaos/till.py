@@ -78,6 +78,8 @@ class Till:
         if name in {"sale", "change"}:
             content = {key: value for key, value in order.items() if key not in _KEPT_BY_ANOTHER}
             there = control.order(merchant, draw.choice(self._ids[merchant])) if name == "change" else None
+            if there and order["state"] == "DRAFT" != there["state"]:  # Square turns no order into a draft
+                return False
             keep = {key: there[key] for key in ("id", "location_id", "created_at")} if there else {}
             keep = keep or {"id": f"TILL{draw.getrandbits(80):020X}", "location_id": order["location_id"]}
             control.put_order(merchant, keep["id"], content | keep)
