@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.sales import Adjustment, OrderState, SaleLine, SaleTotals
 from suppli_contracts.internal import Account, AuthorizeRequest, Manifest
@@ -90,8 +91,7 @@ class LocationContext:
     zones: tuple[Zone, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRef(Generic[RawOrder_co]):
+class OrderRef(msgspec.Struct, Generic[RawOrder_co], frozen=True, gc=False):
     """One order in a page, before it is understood.
 
     Attributes:
@@ -129,8 +129,7 @@ class Window:
     to_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(msgspec.Struct, frozen=True, gc=False):
     """An order as sales need it; the kit adds whose it is and its versions."""
 
     order_id: str

@@ -223,8 +223,10 @@ def test_the_hash_ignores_what_only_the_catalog_has_and_sees_all_else() -> None:
 @given(st.integers(-5000, 5000), st.integers(0, 900), st.lists(st.integers(-900, 900), max_size=4))
 def test_lines_and_adjustments_always_equal_the_total_less_tax(total: int, tax: int, nets: list[int]) -> None:
     """A day would not add up to what the provider's own report says."""
-    made = replace(sale(), lines=tuple(line(line_id=str(i), net=net) for i, net in enumerate(nets)))
-    made = replace(made, totals=SaleTotals(total=total, tax=tax))
+    made = msgspec.structs.replace(
+        sale(), lines=tuple(line(line_id=str(i), net=net) for i, net in enumerate(nets))
+    )
+    made = msgspec.structs.replace(made, totals=SaleTotals(total=total, tax=tax))
     done = assured(made, HERE, to_us(NOON))
     explained = sum(each.net for each in done.lines) + sum(each.amount for each in done.adjustments)
     assert explained == total - tax
@@ -249,7 +251,7 @@ def test_text_that_no_database_takes_is_cleaned_wherever_it_is(bad: str, good: s
     """One odd character in an item's name would stop every consumer at that order."""
     extra = Modifier(modifier_id=bad, external_id="M", name=bad, quantity="1", gross=0)
     dirty = line(line_id=bad, name=bad, variation_name=bad, category=bad, unit=bad, modifiers=(extra,))
-    done = assured(replace(sale(line(line_id="2"), dirty), channel=bad), HERE, to_us(NOON))
+    done = assured(msgspec.structs.replace(sale(line(line_id="2"), dirty), channel=bad), HERE, to_us(NOON))
     assert done.channel == good
     [clean, found] = done.lines
     assert clean == line(line_id="2")
@@ -269,7 +271,7 @@ def test_only_what_happened_from_the_start_date_on_counts() -> None:
     )
     start = NOON.date() + timedelta(days=1)
     assert from_start(sale(old), start) is None
-    kept = from_start(replace(sale(old, back), totals=SaleTotals(total=0, tax=0)), start)
+    kept = from_start(msgspec.structs.replace(sale(old, back), totals=SaleTotals(total=0, tax=0)), start)
     assert kept is not None
     assert [each.line_id for each in kept.lines] == ["2"]
     assert kept.totals.total - kept.totals.tax == -500

@@ -685,7 +685,7 @@ async def test_an_order_too_large_for_kafka_is_set_aside_and_the_rest_goes_on() 
         lines = tuple(
             msgspec.structs.replace(sale.lines[0], line_id="x" * 1000 + str(n)) for n in range(1000)
         )
-        return replace(sale, lines=lines)
+        return msgspec.structs.replace(sale, lines=lines)
 
     world.provider.normalise = monstrous  # type: ignore[method-assign]
     await world.run()

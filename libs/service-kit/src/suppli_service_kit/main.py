@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from suppli_service_kit.service import Service
 
 BAD_CONFIGURATION = 2
+
+# A page or batch makes tens of thousands of values that end with it, without cycles: looking through them for
+# cycles at the usual 700 new ones took a sixth to a third of the time of a line or order.
+GC_THRESHOLDS = (50_000, 20, 100)
 
 
 def main(
@@ -63,7 +68,11 @@ def _parser(package: str) -> argparse.ArgumentParser:
 async def _serve(service_factory: Callable[[], Service]) -> int:
     from suppli_service_kit.service import serve
 
-    return await serve(service_factory())
+    service = service_factory()
+    gc.collect()
+    gc.freeze()  # modules and models stay for good: they are not looked through again
+    gc.set_threshold(*GC_THRESHOLDS)
+    return await serve(service)
 
 
 async def _migrate(

@@ -1,5 +1,8 @@
 """What is recorded of a connection's orders and catalog (port `Books`): bulk statements, one
 transaction a page.
+
+What there is one of for each order goes to the database as JSON: psycopg adapts lists value by value in
+Python, which took a tenth of an order's time.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ from suppli_connector_kit.protocol import CatalogItem
 
 _KNOWN = sa.text("""
     select order_id, content_hash, source_version from order_hashes
-    where connection_id = :connection and order_id = any(:orders)
+    where connection_id = :connection
+    and order_id = any(array(select json_array_elements_text(cast(:orders as json))))
 """)
 _RECENT = sa.text("""
     select order_id, location_id, currency, content_hash, source_version from order_hashes
@@ -46,9 +50,9 @@ _RECORDED = sa.text("""
 _HASHES = sa.text("""
     insert into order_hashes (connection_id, tenant_id, order_id, content_hash, source_version, location_id,
         currency)
-    select :connection, :tenant, o, h, v, l, c
-    from unnest(cast(:orders as text[]), cast(:hashes as text[]), cast(:versions as bigint[]),
-        cast(:locations as text[]), cast(:currencies as text[])) as t (o, h, v, l, c)
+    select :connection, :tenant, order_id, content_hash, source_version, location_id, currency
+    from json_to_recordset(cast(:orders as json))
+        as t (order_id text, content_hash text, source_version bigint, location_id text, currency text)
     on conflict (connection_id, order_id) do update
     set content_hash = excluded.content_hash, source_version = excluded.source_version,
         location_id = excluded.location_id, currency = excluded.currency
@@ -114,7 +118,7 @@ class SqlBooks:
 
     async def known(self, order_ids: Sequence[str]) -> Mapping[str, Known]:
         """Return what was recorded of these orders."""
-        rows = await self._read(_KNOWN, orders=list(order_ids))
+        rows = await self._read(_KNOWN, orders=msgspec.json.encode(order_ids).decode())
         return {row.order_id: Known(row.content_hash, row.source_version) for row in rows}
 
     async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
@@ -131,7 +135,7 @@ class SqlBooks:
         """Record a page and the run's progress in one fenced transaction."""
         async with self._hold.fenced() as connection:
             if entry.changed:
-                await connection.execute(_HASHES, self._ids | _hashes(entry.changed))
+                await connection.execute(_HASHES, self._ids | {"orders": _recorded(entry.changed)})
             if entry.set_aside:
                 await connection.execute(_SET_ASIDE, self._ids | self._aside(entry.set_aside))
             if entry.cleared:
@@ -192,19 +196,17 @@ class SqlBooks:
             return (await connection.execute(statement, self._ids | values)).all()
 
 
-def _hashes(changed: Iterable[Changed]) -> dict[str, Any]:
+def _recorded(changed: Iterable[Changed]) -> str:
     newest: dict[str, Changed] = {}
     for change in changed:  # a page that shows an order twice must not upsert it twice in one statement
         before = newest.get(change.sale.order_id)
         if before is None or before.source_version <= change.source_version:
             newest[change.sale.order_id] = change
-    return {
-        "orders": list(newest),
-        "hashes": [change.content_hash for change in newest.values()],
-        "versions": [change.source_version for change in newest.values()],
-        "locations": [change.sale.location_id for change in newest.values()],
-        "currencies": [change.sale.currency for change in newest.values()],
-    }
+    rows = [
+        Recorded(order_id, each.sale.location_id, each.sale.currency, each.content_hash, each.source_version)
+        for order_id, each in newest.items()
+    ]
+    return msgspec.json.encode(rows).decode()
 
 
 def _spans(covered: Mapping[str, Spans]) -> dict[str, Any]:

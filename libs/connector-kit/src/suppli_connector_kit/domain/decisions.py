@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
 from suppli_contracts.events.sales import OrderState, SaleTotals
 
 from suppli_connector_kit.domain.business_day import zone_on
@@ -20,16 +22,14 @@ from suppli_connector_kit.protocol import LocationContext, OrderRef, Sale, Zone
 Normalise = Callable[[Any, LocationContext], Sale]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What was last recorded of an order."""
 
     content_hash: str
     source_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True, gc=False):
     """A sale that is to be said."""
 
     sale: Sale
@@ -37,8 +37,7 @@ class Changed:
     content_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An order that was said, as far as it is recorded: enough to take it back."""
 
     order_id: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 
-import msgspec
+from msgspec.structs import replace
 from suppli_contracts.events.sales import Adjustment, AdjustmentKind, Modifier, SaleLine
 
 from suppli_connector_kit.domain.business_day import business_date
@@ -61,7 +60,7 @@ def _later_part(sale: Sale, start: date) -> Sale | None:
     tax = sum(line.tax for line in early)
     money = sum(line.net for line in early) + tax
     money += sum(item.amount for item in sale.adjustments if item.business_date < start)
-    totals = msgspec.structs.replace(
+    totals = replace(
         sale.totals,
         total=sale.totals.total - money,
         tax=sale.totals.tax - tax,
@@ -110,7 +109,7 @@ def _texts(line: SaleLine) -> str:
 def _cleaned(line: SaleLine) -> SaleLine:
     modifiers = tuple(cleaned_struct(each) for each in line.modifiers)
     returns = None if line.returns is None else cleaned_struct(line.returns)
-    return msgspec.structs.replace(cleaned_struct(line), modifiers=modifiers, returns=returns)
+    return replace(cleaned_struct(line), modifiers=modifiers, returns=returns)
 
 
 def _is_custom(line: SaleLine) -> bool:
@@ -131,8 +130,8 @@ def _redacted(line: SaleLine) -> SaleLine:
         return line
     modifiers = tuple(_nameless(modifier) for modifier in line.modifiers)
     if not _is_custom(line):
-        return msgspec.structs.replace(line, modifiers=modifiers)
-    return msgspec.structs.replace(
+        return replace(line, modifiers=modifiers)
+    return replace(
         line,
         modifiers=modifiers,
         name=redact_text(line.name),
@@ -144,4 +143,4 @@ def _redacted(line: SaleLine) -> SaleLine:
 def _nameless(modifier: Modifier) -> Modifier:
     if modifier.external_id is not None or modifier.name is None:
         return modifier
-    return msgspec.structs.replace(modifier, name=None)
+    return replace(modifier, name=None)

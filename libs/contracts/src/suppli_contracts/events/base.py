@@ -21,8 +21,11 @@ class OpenEnum(StrEnum):
         return cls("unknown")
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A value inside an event. Fields left at their default are not written."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A value inside an event. Fields left at their default are not written.
+
+    Values are never part of a cycle, so the garbage collector need not look at them.
+    """
 
 
 class Event(Part, frozen=True, kw_only=True):
