@@ -371,6 +371,16 @@ async def test_a_backfill_waits_for_those_who_are_behind_and_a_manual_run_does_n
     assert other.lagging == [9_000]
 
 
+async def test_a_long_run_waits_like_a_backfill_whatever_it_was_asked_for() -> None:
+    """A shop that syncs by hand after months would hold up all others for as long as a backfill."""
+    world = World()
+    world.provider.put(*orders(30))
+    world.lagging = [9_000, 4_000]
+    await world.run(RunKind.MANUAL)
+    assert len(world.said) == 30
+    assert world.lagging == []
+
+
 async def test_a_cancelled_run_keeps_what_it_recorded() -> None:
     """Cancelling would throw away an hour of import."""
     world = World()

@@ -16,14 +16,15 @@ from suppli_service_kit.settings import KafkaSettings
 
 log = get_logger(__name__)
 
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 0.2  # a page takes a tenth of a second: an older answer lets several too many pass
+FIRSTS_SECONDS = 60.0  # how often it is asked what retention has removed
 ASK_SECONDS = 5.0
 UNKNOWN = 1 << 40
 """Said while Kafka does not tell: bulk work waits then."""
 
 
 class KafkaQueue:
-    """Asks Kafka for the lag of a topic's `yields_to` groups, at most once a second for all runs."""
+    """Asks Kafka for the lag of a topic's `yields_to` groups, at most every `FRESH_SECONDS` for all runs."""
 
     def __init__(self, settings: KafkaSettings, topic: Topic) -> None:
         self._settings, self._topic = settings, topic
@@ -31,6 +32,8 @@ class KafkaQueue:
         self._asked_at = 0.0
         self._behind = 0
         self._clients: tuple[Any, Any] | None = None
+        self._firsts: dict[TopicPartition, int] = {}
+        self._firsts_at = float("-inf")
 
     async def behind(self) -> int:
         """Return how many records the slowest group has not read yet."""
@@ -53,12 +56,9 @@ class KafkaQueue:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 admin, consumer = await self._connected()
-                parts = [
-                    TopicPartition(self._topic.name, part)
-                    for part in await _partitions(admin, self._topic.name)
-                ]
+                firsts = await self._beginnings(admin, consumer)
+                parts = list(firsts)
                 ends = await consumer.end_offsets(parts)
-                firsts = await consumer.beginning_offsets(parts)
                 behind = [
                     _lag(await admin.list_consumer_group_offsets(group, partitions=parts), firsts, ends)
                     for group in self._topic.yields_to
@@ -68,6 +68,15 @@ class KafkaQueue:
             log.warning("lag_not_known", error=type(error).__name__)
             await self.close()
             return UNKNOWN
+
+    async def _beginnings(self, admin: Any, consumer: Any) -> dict[TopicPartition, int]:
+        """Return the first offset that each partition still has: it moves seldom."""
+        if time.monotonic() - self._firsts_at > FIRSTS_SECONDS:
+            numbers = await _partitions(admin, self._topic.name)
+            parts = [TopicPartition(self._topic.name, number) for number in numbers]
+            self._firsts = await consumer.beginning_offsets(parts)
+            self._firsts_at = time.monotonic()
+        return self._firsts
 
     async def _connected(self) -> tuple[Any, Any]:
         if self._clients is None:

@@ -22,6 +22,7 @@ from suppli_connector_kit.protocol import OrderRef
 
 _SLICE = 200  # orders judged between two turns of the event loop, so that answers and renewals come through
 _BULK = frozenset({RunKind.BACKFILL, RunKind.SWEEP, RunKind.REPUBLISH})
+_SHORT_PAGES = 2  # a run that publishes more than so many pages is bulk work, whatever it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class PageSayer:
     async def _publish(self, messages: Sequence[OutMessage]) -> None:
         if not messages:
             return
-        if self._job.kind in _BULK:
+        if self._job.kind in _BULK or self._pages > _SHORT_PAGES:
             await self._let_others_go_first()
         if self._lease.remaining() <= self._limits.publish_seconds:
             await self._lease.renew()
