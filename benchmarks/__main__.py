@@ -44,8 +44,12 @@ MEASURES = {
 }
 
 
-def main(chosen: list[str]) -> int:
+Run = Callable[["Measure", Results], None]
+
+
+def main(chosen: list[str], run: Run | None = None) -> int:
     """Run the named measures (all by default); 1 where one gave no figure, 2 for a name that is none."""
+    run = run or measured
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     names = chosen or list(MEASURES)
     if unknown := set(names) - set(MEASURES):
@@ -53,19 +57,21 @@ def main(chosen: list[str]) -> int:
         return 2
     results = Results(conditions())
     for name in names:
-        began = time.monotonic()
+        began, load = time.monotonic(), os.getloadavg()[0]
         try:
-            _measure(MEASURES[name], results)
+            run(MEASURES[name], results)
         except Exception as error:  # the others' figures are worth having
             results.leave_out(name, f"{type(error).__name__}: {error}")
-            console.print_exception()
+            console.print_exception(max_frames=8)
+        results.measured[name] = f"{time.monotonic() - began:.0f} s, begun at load {load:.1f}"
         results.save()
-        console.print(f"{name}: {time.monotonic() - began:.0f} s")
+        console.print(f"{name}: {results.measured[name]}")
     console.print(_table(results))
     return 1 if results.void else 0
 
 
-def _measure(measure: Measure, results: Results) -> None:
+def measured(measure: Measure, results: Results) -> None:
+    """Start a system and let the measure add its figures."""
     cache = Path(os.environ.get("SUPPLI_CACHE", ROOT / ".suppli" / "cache"))
     with (
         tempfile.TemporaryDirectory(prefix="suppli-bench-") as folder,

@@ -35,12 +35,14 @@ class Results:
     Attributes:
         conditions: what the figures were measured on.
         void: by figure or measure, why there is no figure.
+        measured: by measure, how long it took, and how busy the machine was when it began.
     """
 
     conditions: dict[str, Any]
     figures: dict[str, Value] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     void: dict[str, str] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, value: Value, note: str) -> None:
         """Keep a figure, or one for each service."""
@@ -65,6 +67,7 @@ class Results:
             "conditions": self.conditions,
             "notes": self.notes,
             "void": self.void,
+            "measured": self.measured,
         }
         RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -77,7 +80,6 @@ def conditions() -> dict[str, Any]:
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 1),
         "servers": "PostgreSQL without fsync, one Kafka broker, sandbox and baselines on the same machine",
     }
 
