@@ -55,7 +55,7 @@ async def order_pages(
         return reader.read(body, floor_us)
 
     async for orders, last, now in posted_pages(client, session, path, query, read):
-        if orders or last:  # a page may be empty and not the last
-            yield OrderPage(orders, last=last, provider_now=now)
         if orders:
             floor_us = orders[-1].modified_us
+        if orders or last:  # a page may be empty and not the last
+            yield OrderPage(orders, last=last, provider_now=now)

@@ -112,11 +112,12 @@ class OrderPage(Generic[RawOrder_co]):
     """One page of orders, ascending by modification instant within its walk.
 
     Attributes:
+        orders: whoever reads them may empty the list.
         provider_now: the provider's clock, from its answer, where it tells.
         last: no further page in this walk.
     """
 
-    orders: Sequence[OrderRef[RawOrder_co]]
+    orders: list[OrderRef[RawOrder_co]]
     last: bool
     provider_now: datetime | None = None
 

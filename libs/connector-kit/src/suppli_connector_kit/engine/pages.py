@@ -80,8 +80,13 @@ class PageSayer:
         self.seen: set[str] = set()
         """Orders that a sweep saw; what it should have seen and did not may be gone."""
 
-    async def say(self, orders: Sequence[OrderRef[Any]], gone: Sequence[Changed] = ()) -> Published:
+    async def say(self, orders: list[OrderRef[Any]], gone: Sequence[Changed] = ()) -> Published:
         """Publish what changed among `orders`, and what is `gone`; return when it is acknowledged.
+
+        Args:
+            orders: taken over: the list is empty afterwards. An order that is decided takes several times the
+                memory of what is said of it, and the next page is there already.
+            gone: said with them.
 
         Raises:
             LeaseLost: the lease has not longer left than publishing may take.
@@ -90,6 +95,8 @@ class PageSayer:
         if self._job.kind is RunKind.SWEEP:
             self.seen.update(order.order_id for order in orders)
         decided = await self._decide(orders)
+        instants = [order.modified_us for order in orders]
+        orders.clear()
         decided.changed += gone
         decided.understood += [change.sale.order_id for change in gone]
         with span("publish page", orders=len(decided.changed)):
@@ -103,7 +110,7 @@ class PageSayer:
         ):
             if count:
                 ORDERS.labels(outcome).inc(count)
-        return Published([order.modified_us for order in orders], decided)
+        return Published(instants, decided)
 
     async def _decide(self, orders: Sequence[OrderRef[Any]]) -> Decisions:
         decided = Decisions()
