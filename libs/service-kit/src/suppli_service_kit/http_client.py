@@ -140,6 +140,9 @@ class HttpClient:
         try:
             async with asyncio.timeout(self._timeouts.total):
                 response = await self._client.request(method, path, **arguments)
+            # The stream, read by now, holds its response, and with it a body of some MB that would stay until
+            # cycles are searched for.
+            response.stream = httpx.ByteStream(b"")
             status = str(response.status_code)
             return response
         except TimeoutError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -395,3 +397,19 @@ async def reaches(condition: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a look at a condition
             await asyncio.sleep(0.01)
+
+
+async def test_a_body_goes_with_its_response() -> None:
+    """Cycles are searched for seldom: an import would hold the pages of a minute, some 200 MB."""
+    seen: list[weakref.ref[httpx.Response]] = []
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"page"))
+    async with HttpClient("https://up", transport=transport) as upstream:
+        gc.disable()
+        try:
+            response = await upstream.request("GET", "/")
+            assert response.content == b"page"
+            seen.append(weakref.ref(response))
+            del response
+            assert seen[0]() is None
+        finally:
+            gc.enable()
