@@ -42,7 +42,10 @@ class ConnectorSettings(ServiceSettings):
         600, ge=0, description="How far every run goes back over what is covered (s)."
     )
     bulk_backlog: int = Field(
-        5_000, ge=0, description="A backfill waits while readers are further behind than so many records."
+        5_000,
+        ge=0,
+        description="Backfills and other long runs wait while readers are further behind"
+        " than so many records.",
     )
     requests_per_second: float = Field(10, gt=0, description="Calls a second for one account.")
     request_burst: float = Field(20, ge=1, description="Calls for one account at once, after a pause.")
