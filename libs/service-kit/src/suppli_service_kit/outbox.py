@@ -8,7 +8,7 @@ process that wrote it (`direct`): the relay leaves it alone until then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -147,16 +147,25 @@ class OutboxRelay:
     lock, and nothing more is deleted or read before it is taken again.
     """
 
-    def __init__(self, url: str, producer: Producer, *, may_be_held: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        producer: Producer,
+        *,
+        may_be_held: bool = False,
+        connect: Callable[..., Awaitable[psycopg.AsyncConnection[Any]]] = psycopg.AsyncConnection.connect,
+    ) -> None:
         """Prepare; nothing is connected before `run`.
 
         Args:
             url: database URL of the relay's role.
             producer: with acknowledgements awaited; owned by the caller.
             may_be_held: whether rows may be held for the process that wrote them (`schema.outbox_holding`).
+            connect: opens the relay's connection.
         """
         self._url = libpq_url(url)
         self._page = _PAGE.format(ours=_NOT_HELD if may_be_held else "")
+        self._connect = connect
         self._producer = producer
         self._measured_at = 0.0
         self.active = False
@@ -184,7 +193,7 @@ class OutboxRelay:
             self._set_active(active=False)
 
     async def _session(self, stop: asyncio.Event) -> None:
-        async with await psycopg.AsyncConnection.connect(
+        async with await self._connect(
             self._url, autocommit=True, connect_timeout=5, application_name="outbox-relay", options=_KEEPALIVE
         ) as connection:
             while not await self._take_lock(connection):

@@ -1,0 +1,1 @@
+"""For tests alone: what stands between a process and the servers, so that a test can stop it anywhere."""
