@@ -14,7 +14,7 @@ from suppli_demo.system import System
 from benchmarks.measure import Results, median, spread
 from benchmarks.meters import POSTGRES, cpu_seconds, since, wait_until_mapped
 from benchmarks.raw import Positions, Said, copies, ends, said, templates, write
-from benchmarks.world import mapped_bench
+from benchmarks.world import Bench, mapped_bench
 
 SCRATCH = "benchmarks.scratch"
 ORDERS = 10_000
@@ -25,12 +25,12 @@ EXTRA = {"mapping": {"SUPPLI_KAFKA_SESSION_TIMEOUT_MS": "60000"}}
 
 def measure(system: System, results: Results) -> None:
     """Let raw sales pile up while mapping stands still, then time it; the relay reads the same messages."""
-    _, connection = mapped_bench(system)
+    bench, connection = mapped_bench(system)
     alike = templates(system.bootstrap_servers, connection)
-    _round(system, alike)  # not counted: connections, plans and caches are made
+    _round(bench, alike)  # not counted: connections, plans and caches are made
     ours, bare, lines, cpu, postgres = [], [], [], [], []
     for _ in range(ROUNDS):
-        start, came, seconds, used, count = _round(system, alike)
+        start, came, seconds, used, count = _round(bench, alike)
         ours.append(came.messages / seconds)
         lines.append(count / seconds)
         cpu.append(used["mapping"] / count * 1e6)
@@ -49,9 +49,9 @@ def measure(system: System, results: Results) -> None:
     )
 
 
-def _round(system: System, alike: list[SaleRecorded]) -> tuple[Positions, Said, float, dict[str, float], int]:
+def _round(bench: Bench, alike: list[SaleRecorded]) -> tuple[Positions, Said, float, dict[str, float], int]:
     """Return where the raw sales began, what mapping said, its wall and CPU seconds, and how many lines."""
-    servers = system.bootstrap_servers
+    system, servers = bench.system, bench.system.bootstrap_servers
     start, before = ends(servers, SALES_RAW), ends(servers, SALES_PRODUCTS)
     sales = list(copies(alike, ORDERS))
     process = psutil.Process(system.services["mapping"].pid)
@@ -61,7 +61,7 @@ def _round(system: System, alike: list[SaleRecorded]) -> tuple[Positions, Said, 
     finally:
         cpu, began = cpu_seconds(system), time.time()
         process.resume()
-    came = said(servers, before)
+    came = said(servers, before, bench.shop.tenant)
     used = since(cpu, cpu_seconds(system))
     wait_until_mapped(system)
     return start, came, came.last_at - began, used, sum(len(sale.lines) for sale in sales)
@@ -87,14 +87,17 @@ async def relay(servers: str, start: Positions, like: Said) -> float:
             consumer.seek(partition, offset)
         read = written = 0
         began = time.perf_counter()
+        waiting: list[asyncio.Future[object]] = []  # the round before: acknowledged while this one is read
         while written < like.messages:
             found = await consumer.getmany(timeout_ms=200, max_records=500)
-            futures: list[asyncio.Future[object]] = []
+            sent: list[asyncio.Future[object]] = []
             for record in (record for records in found.values() for record in records):
                 read += 1
                 value = (record.value * (like.size // len(record.value) + 1))[: like.size]
-                share = like.messages * read // ORDERS - written - len(futures)
-                futures += [await producer.send(SCRATCH, value, key=record.key) for _ in range(share)]
-            await asyncio.gather(*futures)
-            written += len(futures)
+                share = like.messages * read // ORDERS - written - len(sent)
+                sent += [await producer.send(SCRATCH, value, key=record.key) for _ in range(share)]
+            await asyncio.gather(*waiting)
+            waiting = sent
+            written += len(sent)
+        await asyncio.gather(*waiting)
         return written / (time.perf_counter() - began)

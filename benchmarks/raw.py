@@ -58,12 +58,12 @@ class Said:
     last_at: float
 
 
-def said(servers: str, start: Positions, *, quiet_seconds: float = 2.0) -> Said:
-    """Wait until no more product sales come, and return what came after `start`.
+def said(servers: str, start: Positions, tenant: UUID, *, quiet_seconds: float = 2.0) -> Said:
+    """Wait until no more product sales come, and return what of a tenant came after `start`.
 
     Only offsets are asked for meanwhile, four times a second: reading would take from what is measured.
     """
-    return asyncio.run(_said(servers, start, quiet_seconds))
+    return asyncio.run(_said(servers, start, tenant, quiet_seconds))
 
 
 async def _ends(servers: str, topic: str) -> Positions:
@@ -101,7 +101,8 @@ def _message(sale: SaleRecorded) -> OutMessage:
     return OutMessage(SALES_RAW, *encode(sale, event_id=str(event_id), source=source, time=datetime.now(UTC)))
 
 
-async def _said(servers: str, start: Positions, quiet_seconds: float) -> Said:
+async def _said(servers: str, start: Positions, tenant: UUID, quiet_seconds: float) -> Said:
+    its = ("ce_tenant", str(tenant).encode())
     async with AIOKafkaConsumer(SALES_PRODUCTS, bootstrap_servers=servers) as consumer:
         reached, since = start, time.monotonic()
         while reached == start or time.monotonic() - since < quiet_seconds:
@@ -114,10 +115,12 @@ async def _said(servers: str, start: Positions, quiet_seconds: float) -> Said:
         messages, size, last = 0, 0, 0
         while any([await consumer.position(part) < end for part, end in reached.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                messages += len(records)
-                size += sum(_size(record) for record in records)
-                last = max(last, *(record.timestamp for record in records))
-        return Said(messages, size // messages, last / 1000)
+                for record in records:
+                    if its in record.headers:
+                        messages += 1
+                        size += _size(record)
+                        last = max(last, record.timestamp)
+        return Said(messages, size // max(1, messages), last / 1000)
 
 
 def _size(record: object) -> int:
