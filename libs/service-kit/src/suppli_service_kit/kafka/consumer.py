@@ -46,6 +46,7 @@ HANDLER_SECONDS = (
     120.0  # well below max_poll_interval: a hanging handler is cancelled and its batch comes again
 )
 MAX_POLL_INTERVAL_MS = 300_000
+FETCH_BYTES = 1024 * 1024  # compressed, some thousand messages: a backlog must not fill the memory
 STOP_SECONDS = 5.0  # how long a batch in work may finish when the process stops
 STALLED_SECONDS = 300.0  # messages wait and no batch is even tried for so long: a stuck consumer
 
@@ -282,7 +283,7 @@ class Consumers:
             isolation_level="read_committed",
             max_records=subscription.max_records,
             batch_timeout_ms=subscription.batch_timeout_ms,
-            fetch_max_bytes=8 * 1024 * 1024,
+            fetch_max_bytes=FETCH_BYTES,
             session_timeout_ms=self._settings.session_timeout_ms,
             heartbeat_interval_ms=min(3_000, self._settings.session_timeout_ms // 3),
             rebalance_timeout_ms=self._settings.rebalance_timeout_ms,
