@@ -101,6 +101,8 @@ class Connecting:
                 await self._check_account(key, tokens.account_id)
                 tokens = replace(tokens, environment=request.environment)
                 await self._keeper.keep(key, StoredTokens(tokens, self._clock.now(), state_hash=state))
+            else:
+                await self._note(key, found[0])
             await self._times.authorized(key)
             account = await self.test(key)
             await self._exchanges.keep(key, state, account)
@@ -108,6 +110,10 @@ class Connecting:
         except BaseException:
             await self._exchanges.let_go(key, state)
             raise
+
+    async def _note(self, key: AccountKey, stored: StoredTokens) -> None:
+        """Note when stored tokens are due: whoever stored them may have died before doing so."""
+        await self._times.noted(key, expires_at=stored.tokens.expires_at, refresh_at=stored.refresh_at())
 
     async def _check_account(self, key: AccountKey, account_id: str) -> None:
         known = await self._book.connection(key.tenant_id, key.connection_id)
@@ -132,10 +138,12 @@ class Connecting:
                     404, "not-authorized", "There is no new authorization", "Authorize the account first"
                 )
             await self._keeper.keep(key, replace(source[0], adopted_from=origin, intent=None))
+        elif target is not None:
+            await self._note(key, target[0])
         await self._times.authorized(key)
         if source is not None:
             await self._keeper.destroy(source_key)
-            await self._times.revoked(source_key)
+        await self._times.revoked(source_key)
         return await self.test(key)
 
     async def test(self, key: AccountKey) -> Account:

@@ -43,8 +43,7 @@ class Upkeep:
         """Refresh tokens whose half-life is over, until `stop`."""
         while not await wait_or_stop(stop, LOOK_SECONDS):
             try:
-                for due in await self._times.due_refreshes():
-                    await self._refresh(due)
+                await self.refresh_due()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("refresh_list_not_read", error=type(error).__name__)
 
@@ -53,10 +52,19 @@ class Upkeep:
         while not stop.is_set():
             await self._look(stop)
             try:
-                for due in await self._times.due_revocations():
-                    await self._revoke(due)
+                await self.revoke_due()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("revocation_list_not_read", error=type(error).__name__)
+
+    async def refresh_due(self) -> None:
+        """Refresh the tokens that are due now; raises what the database does."""
+        for due in await self._times.due_refreshes():
+            await self._refresh(due)
+
+    async def revoke_due(self) -> None:
+        """Withdraw the access whose time has come now; raises what the database does."""
+        for due in await self._times.due_revocations():
+            await self._revoke(due)
 
     async def measure(self, stop: asyncio.Event) -> None:
         """Say how fresh the connections are, until `stop`; which ones are behind is for the log alone."""

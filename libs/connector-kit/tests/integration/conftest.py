@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -34,16 +35,19 @@ from suppli_contracts.events.sales import SaleRecorded
 from suppli_contracts.events.sync import RunKind, RunSync, SyncRunChanged
 from suppli_contracts.topics import SALES_RAW, SYNC_EVENTS, registry
 from suppli_embedded.kafka import KafkaServer, run_apart
+from suppli_embedded.openbao import OpenBaoServer
 from suppli_embedded.postgres import ServiceDatabase
 from suppli_embedded.topics import create_topics
 from suppli_service_kit.clock import SystemClock
 from suppli_service_kit.database import Database, database_at, migrate
 from suppli_service_kit.kafka.producer import Producer
 from suppli_service_kit.outbox import OutboxRelay
-from suppli_service_kit.settings import KafkaSettings
+from suppli_service_kit.settings import KafkaSettings, VaultSettings
 from suppli_service_kit.vault import Secret, VaultConflict
 
 DAY0 = datetime(2026, 3, 1, tzinfo=UTC)
+NAME = "connector-memory"
+INTERNAL_TOKEN = secrets.token_urlsafe(24)
 
 
 class MemoryStore:
@@ -82,7 +86,7 @@ class World:
 
     database: Database
     queue_database: Database
-    owner_url: str
+    urls: ServiceDatabase
     producer: Producer
     bootstrap: str
     provider: MemoryProvider
@@ -256,6 +260,22 @@ async def topics(kafka: KafkaServer) -> str:
     return kafka.bootstrap_servers
 
 
+@pytest.fixture(scope="session")
+def vault_settings(openbao: OpenBaoServer) -> VaultSettings:
+    policy = openbao.folder.policy("connector-square").replace("square", "memory")
+    openbao.admit(NAME, policy)
+    operator = openbao.login().secrets.kv.v2
+    operator.create_or_update_secret(
+        f"suppli/internal/{NAME}", {"token": INTERNAL_TOKEN}, mount_point="secret"
+    )
+    openbao.write_app("memory", {"client_id": "us", "client_secret": "app-secret"})
+    return VaultSettings(
+        url=openbao.url,
+        role_id_file=openbao.role_id_file(NAME),
+        secret_id_file=openbao.secret_id_file(NAME),
+    )
+
+
 @pytest.fixture
 async def world(connector_database: ServiceDatabase, topics: str) -> AsyncIterator[World]:
     """A connected account with one location, and the outbox relayed."""
@@ -267,7 +287,7 @@ async def world(connector_database: ServiceDatabase, topics: str) -> AsyncIterat
     made = World(
         database=database,
         queue_database=queue_database,
-        owner_url=connector_database.owner_url,
+        urls=connector_database,
         producer=producer,
         bootstrap=topics,
         provider=MemoryProvider(clock, page_size=3),

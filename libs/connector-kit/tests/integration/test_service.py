@@ -5,7 +5,6 @@ Kafka.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,8 +40,8 @@ from suppli_service_kit.service import Service
 from suppli_service_kit.settings import Environment, KafkaSettings, VaultSettings
 from suppli_service_kit.vault import Vault
 
-NAME = "connector-memory"
-INTERNAL_TOKEN = secrets.token_urlsafe(24)
+from .conftest import INTERNAL_TOKEN, NAME
+
 World = Any  # the fixture of conftest.py
 
 
@@ -52,22 +51,6 @@ class Settings(ConnectorSettings):
     )
 
     base_url: str = "https://memory.example"
-
-
-@pytest.fixture(scope="session")
-def vault_settings(openbao: OpenBaoServer) -> VaultSettings:
-    policy = openbao.folder.policy("connector-square").replace("square", "memory")
-    openbao.admit(NAME, policy)
-    operator = openbao.login().secrets.kv.v2
-    operator.create_or_update_secret(
-        f"suppli/internal/{NAME}", {"token": INTERNAL_TOKEN}, mount_point="secret"
-    )
-    openbao.write_app("memory", {"client_id": "us", "client_secret": "app-secret"})
-    return VaultSettings(
-        url=openbao.url,
-        role_id_file=openbao.role_id_file(NAME),
-        secret_id_file=openbao.secret_id_file(NAME),
-    )
 
 
 @pytest.fixture

@@ -192,6 +192,8 @@ class TokenKeeper:
                 raise AuthError("the account is not authorized")
             stored, version = found
             if not self._wanted(stored, old_access_token):
+                if old_access_token is None:  # whoever stored the pair died before noting it as no longer due
+                    await self._noted(key, stored)
                 return stored
             await self._refuse_dead(key, stored)
             now = self._clock.now()
