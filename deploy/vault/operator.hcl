@@ -5,6 +5,12 @@ path "secret/data/suppli/app/*" {
 path "secret/metadata/suppli/app/*" {
   capabilities = ["read", "list", "delete"]
 }
+path "secret/destroy/suppli/app/*" {
+  capabilities = ["update"]
+}
+path "secret/destroy/suppli/internal/*" {
+  capabilities = ["update"]
+}
 path "secret/data/suppli/internal/*" {
   capabilities = ["create", "read", "update", "delete"]
 }

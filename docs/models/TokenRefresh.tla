@@ -18,7 +18,7 @@ CONSTANTS
   MaxCrashes, MaxLost, MaxWithdrawn,   \* how often things go wrong
   CheckAndSet,    \* FALSE breaks the protocol: writes go through, whatever is stored
   PairCompared,   \* FALSE breaks it: on a conflict only the refresh token is compared, not the pair
-  VersionsGoOn    \* FALSE breaks it: a secret that is destroyed with its metadata counts its versions from 1 again
+  VersionsGoOn    \* FALSE breaks it: a secret that is destroyed with its metadata would count its versions from 1 again
 
 MostPresentations == 2    \* of a single-use token: once, and once more after a lost reply
 None == [none |-> TRUE]
@@ -187,11 +187,12 @@ Withdraws == withdrawn < MaxWithdrawn /\ withdrawn' = withdrawn + 1
 Revoked == Withdraws /\ accepted # 0 /\ accepted' = 0
            /\ UNCHANGED <<now, secret, version, issued, replica, attempts, person, crashes, lost>>
 
-\* Here: the user disconnects. The secret is marked, then destroyed with all versions.
+\* Here: the user disconnects. The secret is marked, then destroyed with all versions: a version without content
+\* comes first, so their numbers go on.
 Disconnect == Withdraws /\ secret # None /\ ~secret.revoking /\ Store([secret EXCEPT !.revoking = TRUE])
               /\ UNCHANGED <<now, provider, replica, attempts, person, crashes, lost>>
 
-Destroy == secret # None /\ secret.revoking /\ secret' = None /\ accepted' = 0 /\ version' = (IF VersionsGoOn THEN version ELSE 0)
+Destroy == secret # None /\ secret.revoking /\ secret' = None /\ accepted' = 0 /\ version' = (IF VersionsGoOn THEN version + 1 ELSE 0)
            /\ UNCHANGED <<now, issued, replica, attempts, person, budgets>>
 
 \* A person authorizes again: `keep` stores the new pair in place of whatever was there.

@@ -1,13 +1,11 @@
 # The Square connector: keeps its connections' tokens, reads the application's credentials.
 path "secret/data/suppli/tokens/square/*" {
-  capabilities = ["create", "read", "update", "delete"]
+  capabilities = ["create", "read", "update"]
 }
-# Deleting the metadata destroys a secret with all its versions: nothing is left of a disconnected account.
+# What was written is destroyed, and the numbers of versions stay: deleting the metadata would begin them at 1 again,
+# and a replica that slept through it could write an old token over a new one.
 path "secret/metadata/suppli/tokens/square/*" {
-  capabilities = ["create", "read", "update", "delete"]
-}
-path "secret/delete/suppli/tokens/square/*" {
-  capabilities = ["create", "update"]
+  capabilities = ["read"]
 }
 path "secret/destroy/suppli/tokens/square/*" {
   capabilities = ["create", "update"]

@@ -85,11 +85,14 @@ def test_a_connector_keeps_its_tokens_and_destroys_them_for_good(openbao: OpenBa
     kv(connector).create_or_update_secret(path, {"token": "one"}, cas=0, mount_point="secret")
     kv(connector).create_or_update_secret(path, {"token": "two"}, cas=1, mount_point="secret")
     assert read(connector, path) == {"token": "two"}
-    kv(connector).delete_metadata_and_all_versions(path, mount_point="secret")
-    with pytest.raises(InvalidPath):
-        read(connector, path)
-    with pytest.raises(InvalidPath):
-        kv(connector).read_secret_metadata(path, mount_point="secret")
+    with pytest.raises(Forbidden):  # the numbers of versions would begin at 1 again
+        kv(connector).delete_metadata_and_all_versions(path, mount_point="secret")
+    kv(connector).destroy_secret_versions(path, [1, 2], mount_point="secret")
+    for version in (1, 2, None):
+        with pytest.raises(InvalidPath):
+            kv(connector).read_secret_version(
+                path, version=version, mount_point="secret", raise_on_deleted_version=True
+            )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from suppli_contracts.events.connections import ConnectionChanged, ConnectionState
@@ -92,18 +93,22 @@ class Connecting:
         try:
             found = await self._keeper.stored(key)
             if found is None or found[0].state_hash != state:
-                tokens = await self._connector.exchange(
-                    await self._keeper.application(),
-                    code=request.code,
-                    redirect_uri=request.redirect_uri,
-                    environment=request.environment,
+                tokens = await self._keeper.as_application(
+                    lambda application: self._connector.exchange(
+                        application,
+                        code=request.code,
+                        redirect_uri=request.redirect_uri,
+                        environment=request.environment,
+                    )
                 )
                 await self._check_account(key, tokens.account_id)
                 tokens = replace(tokens, environment=request.environment)
-                await self._keeper.keep(key, StoredTokens(tokens, self._clock.now(), state_hash=state))
+                stored = StoredTokens(tokens, self._clock.now(), state_hash=state)
+                await self._keeper.keep(key, stored)
             else:
-                await self._note(key, found[0])
-            await self._times.authorized(key)
+                stored = found[0]
+                await self._note(key, stored)
+            await self._times.authorized(key, stored)
             account = await self.test(key)
             await self._exchanges.keep(key, state, account)
             return account
@@ -131,18 +136,18 @@ class Connecting:
         source = await self._keeper.stored(source_key)
         target = await self._keeper.stored(key)
         origin = str(request.from_connection_id)
-        moved = target is not None and target[0].adopted_from == origin
-        if not moved:
-            if source is None:
-                raise Problem(
-                    404, "not-authorized", "There is no new authorization", "Authorize the account first"
-                )
-            await self._keeper.keep(key, replace(source[0], adopted_from=origin, intent=None))
-        elif target is not None:
-            await self._note(key, target[0])
-        await self._times.authorized(key)
-        if source is not None:
-            await self._keeper.destroy(source_key)
+        if target is not None and target[0].adopted_from == origin:
+            stored = target[0]
+            await self._note(key, stored)
+        elif source is not None:
+            stored = replace(source[0], adopted_from=origin, intent=None)
+            await self._keeper.keep(key, stored)
+        else:
+            raise Problem(
+                404, "not-authorized", "There is no new authorization", "Authorize the account first"
+            )
+        await self._times.authorized(key, stored)
+        await self._keeper.destroy(source_key)
         await self._times.revoked(source_key)
         return await self.test(key)
 
@@ -176,7 +181,7 @@ class Connecting:
         await self._book.drop_runs(key.tenant_id, key.connection_id)
         now = self._clock.now()
         await self._times.revoke(key, at=now, until=now + GIVE_UP_AFTER)
-        await self._mark(key)
+        await self._mark(key, now)
         self._wake.set()
 
     async def discard(self, key: AccountKey) -> None:
@@ -200,8 +205,11 @@ class Connecting:
             self._keeper.forget(AccountKey(event.tenant_id, event.connection_id))
             self._wake.set()
 
-    async def _mark(self, key: AccountKey) -> None:
+    async def _mark(self, key: AccountKey, asked_at: datetime) -> None:
+        """Mark the tokens as being withdrawn, but for those of whoever has authorized again meanwhile."""
         while (found := await self._keeper.stored(key)) is not None and not found[0].revoking:
+            if found[0].authorized() > asked_at:
+                break
             try:
                 await self._keeper.write(key, replace(found[0], revoking=True), version=found[1])
             except VaultConflict:

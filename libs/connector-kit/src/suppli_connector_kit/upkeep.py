@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.logs import get_logger
-from suppli_service_kit.vault import VaultError
+from suppli_service_kit.vault import VaultConflict, VaultError
 from suppli_service_kit.waiting import full_jitter, wait_or_stop
 
 from suppli_connector_kit import metrics
@@ -26,6 +26,7 @@ MEASURE_SECONDS = 15.0
 AGAIN_SECONDS = 60.0
 CREDENTIALS_SECONDS = 600.0  # until an operator acts, every connection would ask in vain
 REVOKE_SECONDS = 10.0
+SPARE_SECONDS = 10.0  # for Vault, before and after the provider is asked
 
 
 class Upkeep:
@@ -113,38 +114,69 @@ class Upkeep:
 
     async def _revoke(self, due: Due) -> None:
         try:
-            found = await self._keeper.stored(due.key)
-            if found is None:
-                await self._times.revoked(due.key)
-            elif due.asked_before(found[0].obtained_at):
-                await self._times.authorized(due.key)
-            else:
-                await self._withdraw(due, found[0])
+            if not await self._times.begin_withdrawal(due, REVOKE_SECONDS + SPARE_SECONDS):
+                await self._put_off(due)  # somebody is authorizing an account: it may be this one
+                return
+            try:
+                await self._settle(due)
+            finally:
+                await self._times.end_withdrawal(due.key)
+        except VaultConflict:
+            await self._times.later(due.key, 0)  # the secret moved on: it is looked at again
         except VaultError as error:
             log.warning("revocation_put_off", error=type(error).__name__)
-            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+            await self._put_off(due)
 
-    async def _withdraw(self, due: Due, stored: StoredTokens) -> None:
-        outcome = await self._ask_provider(stored)
+    async def _put_off(self, due: Due) -> None:
+        metrics.REVOCATIONS.labels("put_off").inc()
+        await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+
+    async def _settle(self, due: Due) -> None:
+        """Have our access withdrawn and destroy the tokens, unless the account was authorized again."""
+        version = await self._keeper.version(due.key)
+        # The other connections are looked at before this one: tokens are written here, then destroyed there.
+        elsewhere = await self._authorized_elsewhere(due)
+        found = await self._keeper.stored(due.key)
+        if found is None:  # whoever destroyed them may have died before it was done
+            await self._destroy(due, version)
+        elif due.asked_before(found[0].authorized()):
+            await self._times.authorized(due.key, found[0])
+        else:
+            await self._withdraw(due, found[0], found[1], elsewhere=elsewhere)
+
+    async def _authorized_elsewhere(self, due: Due) -> bool:
+        """Return whether the account has been authorized again for a connection that is not this one yet:
+        providers withdraw by account, so it would lose the new tokens.
+        """
+        found = await self._keeper.stored(due.key)
+        if found is None:
+            return False
+        tokens = found[0].tokens
+        for key in await self._times.sharing(due.key, tokens.account_id, tokens.environment):
+            other = await self._keeper.stored(key)
+            if other is not None and not other[0].revoking and due.asked_before(other[0].authorized()):
+                return True
+        return False
+
+    async def _withdraw(self, due: Due, stored: StoredTokens, version: int, *, elsewhere: bool) -> None:
+        outcome = "failed" if elsewhere else await self._ask_provider(stored)
         if outcome == "failed" and due.until is not None and self._clock.now() < due.until:
-            metrics.REVOCATIONS.labels("put_off").inc()
-            await self._times.later(due.key, 5 + full_jitter(4, base=10, cap=AGAIN_SECONDS))
+            await self._put_off(due)
             return
         metrics.REVOCATIONS.labels("done" if outcome == "done" else "given_up").inc()
-        again = await self._keeper.stored(due.key)
-        if again is not None and again[0].obtained_at > stored.obtained_at:
-            await self._times.authorized(
-                due.key
-            )  # authorized anew meanwhile: those tokens are not ours to destroy
-            return
-        await self._keeper.destroy(due.key)
-        await self._times.revoked(due.key)
+        await self._destroy(due, version)
         log.info("tokens_destroyed", connection=str(due.key.connection_id), revocation=outcome)
+
+    async def _destroy(self, due: Due, version: int) -> None:
+        await self._keeper.destroy(due.key, version=version)
+        await self._times.revoked(due.key, asked_at=due.asked_at)
 
     async def _ask_provider(self, stored: StoredTokens) -> str:
         try:
             async with asyncio.timeout(REVOKE_SECONDS):
-                await self._connector.revoke(await self._keeper.application(), stored.tokens)
+                await self._keeper.as_application(
+                    lambda application: self._connector.revoke(application, stored.tokens)
+                )
         except AuthError:
             return "done"  # the provider does not know us any more
         except (ProviderError, TimeoutError) as error:

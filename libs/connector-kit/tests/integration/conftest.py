@@ -59,7 +59,11 @@ class MemoryStore:
     async def read(self, path: str) -> Secret | None:
         await asyncio.sleep(0)
         versions = self.secrets.get(path)
-        return Secret(dict(versions[-1]), len(versions)) if versions else None
+        return Secret(dict(versions[-1]), len(versions)) if versions and versions[-1] else None
+
+    async def version(self, path: str) -> int:
+        await asyncio.sleep(0)
+        return len(self.secrets.get(path, ()))
 
     async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
         await asyncio.sleep(0)
@@ -69,8 +73,12 @@ class MemoryStore:
         versions.append(dict(data))
         return len(versions)
 
-    async def destroy(self, path: str) -> None:
-        self.secrets.pop(path, None)
+    async def destroy(self, path: str, *, cas: int | None = None) -> None:
+        versions = self.secrets.get(path, [])
+        if cas is not None and cas != len(versions):
+            raise VaultConflict(path)
+        if versions and versions[-1]:
+            versions[:] = [{} for _ in range(len(versions) + 1)]
 
 
 class NothingBehind:
@@ -217,6 +225,24 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -
     while not await condition():
         assert time.monotonic() < deadline, "the condition did not come in time"
         await asyncio.sleep(0.05)
+
+
+async def unreadable(kv: Any, path: str) -> bool:
+    """Return whether no version of a secret can be read any more; there must have been one."""
+    import hvac.exceptions
+
+    metadata = await asyncio.to_thread(kv.read_secret_metadata, path)
+    numbers = [int(number) for number in metadata["data"]["versions"]]
+    assert numbers
+    for number in numbers:
+        try:
+            await asyncio.to_thread(
+                kv.read_secret_version, path, version=number, raise_on_deleted_version=True
+            )
+        except hvac.exceptions.InvalidPath:
+            continue
+        return False
+    return True
 
 
 async def read_topic(bootstrap: str, topic: str) -> list[tuple[str, Any]]:

@@ -40,7 +40,7 @@ from suppli_service_kit.service import Service
 from suppli_service_kit.settings import Environment, KafkaSettings, VaultSettings
 from suppli_service_kit.vault import Vault
 
-from .conftest import INTERNAL_TOKEN, NAME
+from .conftest import INTERNAL_TOKEN, NAME, unreadable
 
 World = Any  # the fixture of conftest.py
 
@@ -162,22 +162,12 @@ async def test_from_consent_to_sale_and_to_nothing_left(
     assert [(order["order_id"], order["field_path"]) for order in aside] == [("O2", "lines[0].quantity")]
 
     assert (await client.post(f"{path}/revoke")).status_code == 202
-    await world.until(lambda: _gone(secret, vault_path))
+    await world.until(lambda: unreadable(secret, vault_path))
     assert provider.revoked == 1
     refused = await client.post(f"{path}/test")
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "reauth-required")
     foreign = await client.get(f"{path}/set-aside", headers={"Suppli-Tenant": str(uuid4())})
     assert foreign.json().get("orders", []) == []
-
-
-async def _gone(secret: Any, path: str) -> bool:
-    import hvac.exceptions
-
-    try:
-        await asyncio.to_thread(secret.read_secret_metadata, path)
-    except hvac.exceptions.InvalidPath:
-        return True
-    return False
 
 
 async def test_tokens_move_to_the_accounts_own_connection_or_are_discarded_unseen(
@@ -194,7 +184,7 @@ async def test_tokens_move_to_the_accounts_own_connection_or_are_discarded_unsee
         assert moved.status_code == 200, moved.text
     assert (await client.post(f"/internal/v1/connections/{own}/test")).status_code == 200
     secret = openbao.login(NAME).secrets.kv.v2
-    assert await _gone(secret, f"suppli/tokens/memory/{tenant}/{pending}")
+    assert await unreadable(secret, f"suppli/tokens/memory/{tenant}/{pending}")
     missing = await client.post(f"/internal/v1/connections/{uuid4()}/adopt", json=adopt)
     assert missing.status_code == 404
 
@@ -202,7 +192,7 @@ async def test_tokens_move_to_the_accounts_own_connection_or_are_discarded_unsee
     assert (await client.post(f"/internal/v1/connections/{stray}/exchange", json=body)).status_code == 200
     for _ in range(2):
         assert (await client.post(f"/internal/v1/connections/{stray}/discard")).status_code == 204
-    assert await _gone(secret, f"suppli/tokens/memory/{tenant}/{stray}")
+    assert await unreadable(secret, f"suppli/tokens/memory/{tenant}/{stray}")
     assert provider.revoked == 0
     assert (await client.post(f"/internal/v1/connections/{stray}/test")).status_code == 404
 

@@ -38,7 +38,11 @@ class Store:
     async def read(self, path: str) -> Secret | None:
         await asyncio.sleep(0)
         found = self.versions.get(path)
-        return Secret(dict(found[-1]), len(found)) if found else None
+        return Secret(dict(found[-1]), len(found)) if found and found[-1] else None
+
+    async def version(self, path: str) -> int:
+        await asyncio.sleep(0)
+        return len(self.versions.get(path, ()))
 
     async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
         await asyncio.sleep(0)
@@ -51,8 +55,12 @@ class Store:
             raise VaultUnavailable("the answer got lost")
         return len(found)
 
-    async def destroy(self, path: str) -> None:
-        self.versions.pop(path, None)
+    async def destroy(self, path: str, *, cas: int | None = None) -> None:
+        found = self.versions.get(path, [])
+        if cas is not None and cas != len(found):
+            raise VaultConflict(path)
+        if found and found[-1]:
+            found[:] = [{} for _ in range(len(found) + 1)]
 
 
 class Book:

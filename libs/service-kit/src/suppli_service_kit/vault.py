@@ -7,6 +7,8 @@ hvac is synchronous, so each call runs in a thread. No secret is ever part of an
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +25,8 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 PARALLEL_CALLS = 8
+LOOK_SECONDS = 10.0
+"""How often the files with role id and secret id are looked at."""
 
 
 class VaultError(Exception):
@@ -61,6 +65,7 @@ class Vault:
         """Prepare; nothing is connected before `start`."""
         self._settings = settings
         self._client: hvac.Client | None = None
+        self._signed_with: tuple[str, str] | None = None
         self._ttl = 0.0
         self._login_lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(PARALLEL_CALLS)
@@ -98,7 +103,8 @@ class Vault:
         await self._call("lookup", lambda client: client.auth.token.lookup_self())
 
     async def read(self, path: str) -> Secret | None:
-        """Return the newest version of the secret at `path` (below the mount), None where there is none.
+        """Return the newest version of the secret at `path` (below the mount), None where there is none, or
+        where it was destroyed.
 
         Raises:
             VaultUnavailable, VaultForbidden
@@ -113,9 +119,21 @@ class Vault:
             except hvac.exceptions.InvalidPath:
                 return None
             body = answer["data"]
+            if not body["data"]:
+                return None  # the mark that takes the place of what is being destroyed
             return Secret(dict(body["data"]), int(body["metadata"]["version"]))
 
         return await self._call("read", call)
+
+    async def version(self, path: str) -> int:
+        """Return the number of the newest version, destroyed or not: what a write that follows it gives as
+        `cas`; 0 where there never was one.
+
+        Raises:
+            VaultUnavailable, VaultForbidden
+        """
+        metadata = await self._call("version", lambda client: self._metadata(client, path))
+        return int(metadata["current_version"]) if metadata else 0
 
     async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
         """Write a new version and return its number.
@@ -130,29 +148,68 @@ class Vault:
             VaultUnavailable: not known whether it was written: read before writing again.
             VaultForbidden
         """
+        return await self._call("write", lambda client: self._put(client, path, data, cas))
+
+    async def destroy(self, path: str, *, cas: int | None = None) -> None:
+        """Destroy the content of every version for good; the numbers of versions go on. Repeated, it does
+        what is left to do.
+
+        A version without content comes first, so that whoever still presumes an earlier one can write no
+        more. Deleting the metadata would begin the numbers at 1 again, and let a process that slept through
+        it take a later secret for the one that it read.
+
+        Args:
+            path: below the mount.
+            cas: destroy only where that is the newest version; None = whatever is there.
+
+        Raises:
+            VaultConflict: another version is the newest by now; its content was not touched.
+            VaultUnavailable: not known how much of it is done: repeat it.
+            VaultForbidden
+        """
+        while True:
+            try:
+                await self._call("destroy", lambda client: self._destroy(client, path, cas))
+                return
+            except VaultConflict:
+                if cas is not None:
+                    raise
+
+    def _put(self, client: hvac.Client, path: str, data: dict[str, Any], cas: int | None) -> int:
         import hvac.exceptions
 
-        def call(client: hvac.Client) -> int:
-            try:
-                answer = client.secrets.kv.v2.create_or_update_secret(
-                    path, data, cas=cas, mount_point=self._settings.mount
-                )
-            except hvac.exceptions.InvalidRequest as error:
-                if "check-and-set" in str(error):
-                    raise VaultConflict(f"{path} is not at version {cas} any more") from None
-                raise
-            return int(answer["data"]["version"])
+        try:
+            answer = client.secrets.kv.v2.create_or_update_secret(
+                path, data, cas=cas, mount_point=self._settings.mount
+            )
+        except hvac.exceptions.InvalidRequest as error:
+            if "check-and-set" in str(error):
+                raise VaultConflict(f"{path} is not at version {cas} any more") from None
+            raise
+        return int(answer["data"]["version"])
 
-        return await self._call("write", call)
+    def _destroy(self, client: hvac.Client, path: str, cas: int | None) -> None:
+        metadata = self._metadata(client, path)
+        if metadata is None:
+            return
+        newest = int(metadata["current_version"])
+        if cas is not None and cas != newest:
+            raise VaultConflict(f"{path} is not at version {cas} any more")
+        left = [int(number) for number, each in metadata["versions"].items() if not each["destroyed"]]
+        if newest in left:
+            left.append(self._put(client, path, {}, newest))
+        if left:
+            client.secrets.kv.v2.destroy_secret_versions(path, left, mount_point=self._settings.mount)
 
-    async def destroy(self, path: str) -> None:
-        """Remove the secret with all its versions and its metadata; one that is not there is fine."""
-        await self._call(
-            "destroy",
-            lambda client: client.secrets.kv.v2.delete_metadata_and_all_versions(
-                path, mount_point=self._settings.mount
-            ),
-        )
+    def _metadata(self, client: hvac.Client, path: str) -> dict[str, Any] | None:
+        import hvac.exceptions
+
+        try:
+            answer = client.secrets.kv.v2.read_secret_metadata(path, mount_point=self._settings.mount)
+        except hvac.exceptions.InvalidPath:
+            return None
+        found: dict[str, Any] = answer["data"]
+        return found
 
     async def _call(self, operation: str, call: Callable[[hvac.Client], T]) -> T:
         """Run `call` in a thread; a refused token is replaced once. Translates what hvac raises."""
@@ -181,16 +238,25 @@ class Vault:
         async with self._login_lock:
             if self._client is not None and self._client is not refused:
                 return self._client
-            client, self._ttl = await asyncio.to_thread(self._sign_in)
+            credentials = self._credentials()  # read each time: they are changed while services run
+            outcome = "error"
+            try:
+                client, self._ttl = await asyncio.to_thread(self._sign_in, *credentials)
+                outcome = "ok"
+            except VaultError as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                self._signed_with = credentials
+                metrics.VAULT_CALLS.labels("login", outcome).inc()
             self._client = client
             log.info("vault_signed_in", lease_seconds=self._ttl)
             return client
 
-    def _sign_in(self) -> tuple[hvac.Client, float]:
+    def _sign_in(self, role_id: str, secret_id: str) -> tuple[hvac.Client, float]:
         import hvac
 
         settings = self._settings
-        role_id, secret_id = self._credentials()
         client = hvac.Client(
             url=settings.url,
             timeout=settings.timeout_seconds,  # type: ignore[arg-type]  # requests takes a float
@@ -218,9 +284,7 @@ class Vault:
                 if client is None:
                     await self._login(None)
                     continue
-                if await wait_or_stop(
-                    self._stop, max(0.5, self._ttl / 2) if not backoff.failures else backoff.next()
-                ):
+                if await self._until_due(max(0.5, self._ttl / 2) if not backoff.failures else backoff.next()):
                     return
                 await self._renew(client)
                 backoff.reset()
@@ -230,6 +294,27 @@ class Vault:
                     "vault_renewal_failed", error=type(error).__name__, retry_in_seconds=round(seconds, 1)
                 )
                 await wait_or_stop(self._stop, seconds)
+
+    async def _until_due(self, seconds: float) -> bool:
+        """Wait so long; sign in at once where the credentials' files changed meanwhile, so that a mistake in
+        them shows while the token still works. Return whether to stop.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if await wait_or_stop(self._stop, min(left, LOOK_SECONDS)):
+                return True
+            if self._signed_with in (None, self._credentials()):
+                continue
+            before = self._client
+            try:
+                await self._login(before)
+            except VaultForbidden:
+                log.warning("vault_new_credentials_refused")  # the token at hand goes on
+                continue
+            if before is not None:
+                with contextlib.suppress(VaultError):  # else it ends with its time to live
+                    await self._in_thread("revoke", lambda each: each.auth.token.revoke_self(), before)
+        return False
 
     async def _renew(self, client: hvac.Client) -> None:
         try:

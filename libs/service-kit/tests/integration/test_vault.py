@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import hvac.exceptions
 import pytest
 from suppli_service_kit.settings import MissingSetting, VaultSettings
 from suppli_service_kit.vault import Vault, VaultConflict, VaultForbidden, VaultUnavailable
@@ -16,7 +18,8 @@ from suppli_service_kit.vault import Vault, VaultConflict, VaultForbidden, Vault
 NAME = f"kit-{uuid.uuid4().hex[:8]}"
 POLICY = f"""
 path "secret/data/{NAME}/*" {{ capabilities = ["create", "read", "update", "delete"] }}
-path "secret/metadata/{NAME}/*" {{ capabilities = ["read", "delete", "list"] }}
+path "secret/metadata/{NAME}/*" {{ capabilities = ["read"] }}
+path "secret/destroy/{NAME}/*" {{ capabilities = ["update"] }}
 """
 
 
@@ -58,11 +61,67 @@ async def test_secrets_are_kept_by_version(vault: Vault) -> None:
 async def test_destroyed_secrets_are_gone(vault: Vault) -> None:
     """After a disconnect no version of a token may be left."""
     where = path()
-    await vault.write(where, {"token": "x"}, cas=None)
+    assert await vault.version(where) == 0
+    await vault.destroy(where)  # nothing there: nothing to do
+    for number in range(3):
+        await vault.write(where, {"token": f"x{number}"}, cas=number)
     await vault.destroy(where)
     assert await vault.read(where) is None
+    assert readable(vault, where) == []
+    newest = await vault.version(where)
     await vault.destroy(where)
-    assert await vault.write(where, {"token": "new"}, cas=0) == 1
+    assert await vault.version(where) == newest, "done is done"
+
+
+async def test_a_destroyed_secrets_versions_go_on(vault: Vault) -> None:
+    """A replica that slept through a disconnect and a new authorization would write its old token over the
+    new one.
+    """
+    where = path()
+    known = await vault.write(where, {"token": "old"}, cas=0)
+    await vault.destroy(where)
+    for slept in (0, known):
+        with pytest.raises(VaultConflict):
+            await vault.write(where, {"token": "old, again"}, cas=slept)
+    new = await vault.write(where, {"token": "new"}, cas=await vault.version(where))
+    assert new > known
+    with pytest.raises(VaultConflict):
+        await vault.write(where, {"token": "old, again"}, cas=known)
+    assert readable(vault, where) == [{"token": "new"}]
+
+
+async def test_only_the_version_that_was_looked_at_is_destroyed(vault: Vault) -> None:
+    """Cleaning up after a disconnect would destroy the tokens of an authorization that came in between."""
+    where = path()
+    seen = await vault.write(where, {"token": "old"}, cas=0)
+    await vault.write(where, {"token": "new"}, cas=seen)
+    with pytest.raises(VaultConflict):
+        await vault.destroy(where, cas=seen)
+    assert (await vault.read(where)).data == {"token": "new"}
+
+
+async def test_a_destruction_that_broke_off_is_ended_by_the_next(vault: Vault) -> None:
+    """Killed between the mark and the rest, old tokens would stay readable for good."""
+    where = path()
+    await vault.write(where, {"token": "x"}, cas=0)
+    await vault.write(where, {}, cas=1)  # the mark
+    assert await vault.read(where) is None
+    assert readable(vault, where) == [{"token": "x"}]
+    await vault.destroy(where)
+    assert readable(vault, where) == []
+
+
+def readable(vault: Vault, where: str) -> list[dict[str, Any]]:
+    """Return the content of every version that can still be read and has any."""
+    kv = vault._client.secrets.kv.v2
+    found = []
+    for number in kv.read_secret_metadata(where, mount_point="secret")["data"]["versions"]:
+        with contextlib.suppress(hvac.exceptions.InvalidPath):
+            answer = kv.read_secret_version(
+                where, version=int(number), mount_point="secret", raise_on_deleted_version=True
+            )
+            found.append(answer["data"]["data"])
+    return [each for each in found if each]
 
 
 async def test_other_services_secrets_are_forbidden(vault: Vault) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from suppli_contracts.internal import Account
 from suppli_service_kit.database import Database
 
+from suppli_connector_kit.adapters.token_times import ONE_AT_A_TIME
 from suppli_connector_kit.tokens.keeper import AccountKey
 
 _CLAIM = sa.text("""
@@ -17,6 +18,9 @@ _CLAIM = sa.text("""
     on conflict (connection_id, state_hash) do update set claimed_until = excluded.claimed_until
     where exchanges.account is null and exchanges.claimed_until <= clock_timestamp()
     returning state_hash
+""")
+_WITHDRAWING = sa.text("""
+    select 1 from connection_times where tenant_id = :tenant and asking_until > clock_timestamp() limit 1
 """)
 _KEPT = sa.text("""
     select account from exchanges where connection_id = :connection and state_hash = :state
@@ -37,8 +41,17 @@ class ExchangeBook:
         self._database = database
 
     async def claim(self, key: AccountKey, state_hash: str, *, hold: float) -> bool:
-        """Return whether the caller is the one to do the exchange, for `hold` seconds."""
-        return bool(await self._run(key, state_hash, _CLAIM, hold=hold))
+        """Return whether the caller is the one to do the exchange, for `hold` seconds.
+
+        Not while a provider is asked to withdraw access that the tenant gave back: it would take the new
+        authorization of the same account, too.
+        """
+        ids = {"connection": key.connection_id, "tenant": key.tenant_id, "state": state_hash, "hold": hold}
+        async with self._database.transaction([key.tenant_id]) as connection:
+            await connection.execute(ONE_AT_A_TIME, {"tenant": str(key.tenant_id)})
+            if (await connection.execute(_WITHDRAWING, {"tenant": key.tenant_id})).first() is not None:
+                return False
+            return (await connection.execute(_CLAIM, ids)).first() is not None
 
     async def kept(self, key: AccountKey, state_hash: str) -> Account | None:
         """Return the kept result."""

@@ -54,8 +54,10 @@ class MemoryProvider:
     Attributes:
         orders_by_key: the orders it holds, by id; change them as a till would.
         calls: what was asked for, in sequence.
+        client_secrets: our own secrets that it accepts; None = any.
         on_page: awaited before each page of a walk with its number from 0; may raise, or change orders.
         away: whether `ping` finds nobody.
+        on_revoke: awaited when the provider is asked to withdraw our access, before it does; may raise.
         on_refresh: awaited after the provider has spent the refresh token and before it answers.
     """
 
@@ -84,7 +86,9 @@ class MemoryProvider:
         self.orders_by_key: dict[str, MemoryOrder] = {}
         self.items: list[CatalogItem] = []
         self.calls: list[str] = []
+        self.client_secrets: set[str] | None = None
         self.on_page: Callable[[int], Awaitable[None]] | None = None
+        self.on_revoke: Callable[[], Awaitable[None]] | None = None
         self.on_refresh: Callable[[], Awaitable[None]] | None = None
         self.access_tokens: set[str] = set()
         self.refresh_tokens: set[str] = set()
@@ -126,6 +130,7 @@ class MemoryProvider:
         self, application: Application, *, code: str, redirect_uri: str, environment: str
     ) -> Tokens:
         """Trade a code, once."""
+        self._known(application)
         self.calls.append(f"exchange {code}")
         if not code.startswith("good") or self.calls.count(f"exchange {code}") > 1:
             raise CodeRefused("the code was used or is wrong")
@@ -133,6 +138,7 @@ class MemoryProvider:
 
     async def refresh(self, application: Application, tokens: Tokens) -> Tokens:
         """Return a new pair; a single-use refresh token is spent by it, whether the answer arrives or not."""
+        self._known(application)
         self.calls.append("refresh")
         if tokens.refresh_token not in self.refresh_tokens:
             raise AuthError("the refresh token is not accepted")
@@ -148,7 +154,10 @@ class MemoryProvider:
 
     async def revoke(self, application: Application, tokens: Tokens) -> None:
         """Withdraw all access."""
+        self._known(application)
         self.calls.append("revoke")
+        if self.on_revoke is not None:
+            await self.on_revoke()
         self.revoked += 1
         self.access_tokens.clear()
         self.refresh_tokens.clear()
@@ -230,6 +239,10 @@ class MemoryProvider:
             lines=(line,),
             adjustments=(),
         )
+
+    def _known(self, application: Application) -> None:
+        if self.client_secrets is not None and application.client_secret not in self.client_secrets:
+            raise AuthError("the client secret is not accepted")
 
     def _page(self, orders: list[MemoryOrder], *, last: bool) -> OrderPage[MemoryOrder]:
         refs = [OrderRef(each.order_id, each.location_id, each.modified_us, each) for each in orders]

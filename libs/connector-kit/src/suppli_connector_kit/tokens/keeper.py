@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.ids import new_id
@@ -21,6 +22,7 @@ from suppli_service_kit.waiting import Backoff
 
 from suppli_connector_kit.errors import (
     AuthError,
+    CodeRefused,
     CredentialsRefused,
     NetworkError,
     ProviderError,
@@ -42,7 +44,9 @@ from suppli_connector_kit.tokens.secret import (
 )
 
 log = get_logger(__name__)
+T = TypeVar("T")
 
+APPLICATION_SECONDS = 300.0
 CACHE_SECONDS = 20.0
 POLL_SECONDS = 0.1
 NEAR_END = timedelta(minutes=5)
@@ -75,21 +79,49 @@ class TokenKeeper:
         """Return where in Vault a connection's tokens are."""
         return f"suppli/tokens/{self._connector.manifest.provider}/{key.tenant_id}/{key.connection_id}"
 
-    async def application(self) -> Application:
-        """Return our credentials at the provider, read again every few minutes.
+    async def application(self, *, fresh: bool = False) -> Application:
+        """Return our credentials at the provider, at most five minutes old while Vault answers.
+
+        Args:
+            fresh: the ones at hand were refused; they are read again.
 
         Raises:
             ProviderError: they are not set up.
         """
-        if self._application is not None and time.monotonic() - self._application[0] < 300:
-            return self._application[1]
+        held = self._application
+        if held is not None and not fresh and time.monotonic() - held[0] < APPLICATION_SECONDS:
+            return held[1]
         provider = self._connector.manifest.provider
-        secret = await self._store.read(f"suppli/app/{provider}")
+        try:
+            secret = await self._store.read(f"suppli/app/{provider}")
+        except VaultUnavailable:
+            if held is None:
+                raise
+            return held[1]  # they may well be the same still: the provider will say so if not
         if secret is None or not {"client_id", "client_secret"} <= secret.data.keys():
             raise ProviderError(f"our own credentials for {provider} are not set up")
-        application = Application(str(secret.data["client_id"]), str(secret.data["client_secret"]))
+        # typed or piped into Vault by people: a line's end is none of it
+        client_id, client_secret = (str(secret.data[name]).strip() for name in ("client_id", "client_secret"))
+        application = Application(client_id, client_secret)
         self._application = (time.monotonic(), application)
         return application
+
+    async def as_application(self, call: Callable[[Application], Awaitable[T]]) -> T:
+        """Return what `call` returns for our credentials; refused, it is called once more with those that
+        Vault has by now, where they are others: an operator may just have changed them.
+
+        Raises:
+            ProviderError: that of the last call.
+        """
+        application = await self.application()
+        try:
+            return await call(application)
+        except (AuthError, CodeRefused, CredentialsRefused):
+            newer = await self.application(fresh=True)
+            if newer == application:
+                raise
+            log.info("application_changed", provider=self._connector.manifest.provider)
+            return await call(newer)
 
     def forget(self, key: AccountKey) -> None:
         """Drop what is held in memory of a connection's tokens."""
@@ -154,13 +186,13 @@ class TokenKeeper:
 
     async def keep(self, key: AccountKey, stored: StoredTokens) -> None:
         """Store the tokens of a new authorization in place of whatever was there."""
-        found = await self._store.read(self.path(key))
         while True:
+            version = await self._store.version(self.path(key))
             try:
-                await self._store.write(self.path(key), to_secret(stored), cas=found.version if found else 0)
+                await self._store.write(self.path(key), to_secret(stored), cas=version)
                 break
             except VaultConflict:
-                found = await self._store.read(self.path(key))
+                log.info("token_secret_moved_on")
         self.forget(key)  # what was read before is another authorization's
         await self._noted(key, stored)
 
@@ -169,10 +201,21 @@ class TokenKeeper:
         await self._store.write(self.path(key), to_secret(stored), cas=version)
         self.forget(key)
 
-    async def destroy(self, key: AccountKey) -> None:
-        """Destroy a connection's tokens with all their versions."""
-        await self._store.destroy(self.path(key))
-        self.forget(key)
+    async def version(self, key: AccountKey) -> int:
+        """Return the secret's newest version, destroyed or not."""
+        return await self._store.version(self.path(key))
+
+    async def destroy(self, key: AccountKey, *, version: int | None = None) -> None:
+        """Destroy a connection's tokens in all their versions; repeated, what is left of them.
+
+        Args:
+            key: whose.
+            version: only while that is the newest; raises `VaultConflict` where another is there by now.
+        """
+        try:
+            await self._store.destroy(self.path(key), cas=version)
+        finally:
+            self.forget(key)
 
     async def refresh(self, key: AccountKey, old_access_token: str | None = None) -> StoredTokens:
         """Refresh the tokens, or wait for whoever is doing it.
@@ -232,7 +275,6 @@ class TokenKeeper:
         except AuthError as refused:
             if await self._still_authorized(promised.tokens):
                 REFRESHES.labels("credentials_refused").inc()
-                self._application = None  # read again, as an operator may have set it right
                 await self._settle(key, replace(promised, intent=None), version)
                 name = self._connector.manifest.name
                 problem = f"{name} refuses to refresh an account that is authorized"
@@ -263,10 +305,11 @@ class TokenKeeper:
         return True
 
     async def _call(self, tokens: Tokens) -> Tokens:
-        application = await self.application()
         try:
             async with asyncio.timeout(self._times.call):
-                return await self._connector.refresh(application, tokens)
+                return await self.as_application(
+                    lambda application: self._connector.refresh(application, tokens)
+                )
         except TimeoutError as error:
             raise NetworkError("the provider did not answer in time") from error
 

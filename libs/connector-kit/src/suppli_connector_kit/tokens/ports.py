@@ -21,8 +21,14 @@ class SecretStore(Protocol):
         """Write a version where the current one is `cas`; raises `VaultConflict`."""
         ...
 
-    async def destroy(self, path: str) -> None:
-        """Remove all versions."""
+    async def version(self, path: str) -> int:
+        """Return the number of the newest version, destroyed or not; 0 where there never was one."""
+        ...
+
+    async def destroy(self, path: str, *, cas: int | None = None) -> None:
+        """Destroy the content of all versions where `cas` is the newest; their numbers go on. Raises
+        `VaultConflict`.
+        """
         ...
 
 

@@ -41,6 +41,7 @@ class StoredTokens:
 
     Attributes:
         obtained_at: when the pair came from the provider.
+        authorized_at: when a person authorized us, which no refresh changes; None = with this pair.
         attempt: the refresh that wrote the pair.
         state_hash: the authorization that the pair came from, as its exchange may be asked for again.
         dead: fingerprint of a refresh token that the provider will not take again.
@@ -56,6 +57,11 @@ class StoredTokens:
     dead: str | None = None
     adopted_from: str | None = None
     revoking: bool = False
+    authorized_at: datetime | None = None
+
+    def authorized(self) -> datetime:
+        """Return when a person authorized us, as far as it is known."""
+        return self.authorized_at or self.obtained_at
 
     def refresh_at(self) -> datetime | None:
         """Return the half-life of the access token; None where nothing is to be refreshed."""
@@ -91,7 +97,15 @@ class StoredTokens:
             account_id=tokens.account_id or kept.account_id,
             environment=kept.environment,
         )
-        return replace(self, tokens=pair, obtained_at=at, attempt=attempt, intent=None, dead=None)
+        return replace(
+            self,
+            tokens=pair,
+            obtained_at=at,
+            attempt=attempt,
+            intent=None,
+            dead=None,
+            authorized_at=self.authorized(),
+        )
 
 
 def to_secret(stored: StoredTokens) -> dict[str, Any]:
@@ -118,6 +132,7 @@ def to_secret(stored: StoredTokens) -> dict[str, Any]:
         "dead": stored.dead,
         "adopted_from": stored.adopted_from,
         "revoking": stored.revoking,
+        "authorized_at": _text(stored.authorized_at),
     }
 
 
@@ -147,6 +162,7 @@ def from_secret(data: dict[str, Any]) -> StoredTokens:
         dead=data.get("dead"),
         adopted_from=data.get("adopted_from"),
         revoking=bool(data.get("revoking")),
+        authorized_at=_instant(data.get("authorized_at")),
     )
 
 
