@@ -27,6 +27,7 @@ from suppli_connector_kit.errors import (
     ProviderUnavailable,
     RateLimited,
 )
+from suppli_connector_kit.gates import somebody_waits
 from suppli_connector_kit.previewing import Previewer
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.tokens.keeper import AccountKey
@@ -133,7 +134,8 @@ async def _said(caller: Caller, what: str, connection_id: UUID) -> AsyncIterator
     """Log who asked for what, and turn a provider's failure into a problem."""
     log.info("asked", what=what, connection=str(connection_id), actor=caller.actor)
     try:
-        yield
+        with somebody_waits():
+            yield
     except ProviderError as error:
         raise problem_of(error) from error
 

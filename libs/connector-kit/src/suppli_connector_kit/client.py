@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,8 +10,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
-from suppli_service_kit.http_client import HttpClient, RateLimiter, RetryPolicy
+from suppli_service_kit.http_client import Gate, HttpClient, RetryPolicy
 
+from suppli_connector_kit.budgets import Ledger
+from suppli_connector_kit.domain.circuit import CircuitTimes
+from suppli_connector_kit.domain.pacing import Pace
 from suppli_connector_kit.errors import (
     AuthError,
     NetworkError,
@@ -20,20 +22,27 @@ from suppli_connector_kit.errors import (
     ProviderUnavailable,
     TokenExpired,
 )
+from suppli_connector_kit.gates import Gates
 from suppli_connector_kit.protocol import Session
 
 T = TypeVar("T")
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_ACCOUNTS = 1000  # limiters kept; one that is forgotten starts with a full bucket
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How fast one account is asked (calls a second, calls at once) and how often a call is tried."""
+    """How fast one account is asked (calls a second, calls at once), how often a call is tried, and when
+    an account is not asked any more for a while.
+
+    Attributes:
+        application: of all accounts together, where the provider has such a limit.
+    """
 
     rate: float = 10.0
     burst: float = 20.0
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    circuit: CircuitTimes = field(default_factory=CircuitTimes)
+    application: Pace | None = None
 
 
 class ProviderClient:
@@ -61,7 +70,13 @@ class ProviderClient:
         self.base_url = base_url.rstrip("/")
         self._name, self._failure = name, failure
         self._budget = budget or Budget()
-        self._limiters: OrderedDict[str, RateLimiter] = OrderedDict()
+        self._gates = Gates(
+            name,
+            Pace(self._budget.rate, self._budget.burst),
+            application=self._budget.application,
+            circuit=self._budget.circuit,
+            most_wait=self._budget.retries.cap,
+        )
         self._http = HttpClient(
             self.base_url,
             name=name.lower(),
@@ -69,6 +84,10 @@ class ProviderClient:
             headers={"Accept": "application/json", **(headers or {})},
             transport=transport,
         )
+
+    def share(self, ledger: Ledger) -> None:
+        """Share the budgets with whoever uses the same ledger."""
+        self._gates.share(ledger)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -147,8 +166,8 @@ class ProviderClient:
     ) -> tuple[T, datetime | None]:
         retries, failures = self._budget.retries, 0
         while True:
-            await self._limiter(account).acquire()
-            response = await self._send(method, path, json, {"Authorization": f"Bearer {token}"}, retry=True)
+            headers, gate = {"Authorization": f"Bearer {token}"}, self._gates.account(account)
+            response = await self._send(method, path, json, headers, retry=True, gate=gate)
             try:
                 return self._understood(response, read), _date(response)
             except ProviderUnavailable:
@@ -166,20 +185,14 @@ class ProviderClient:
         headers: Mapping[str, str] | None,
         *,
         retry: bool,
+        gate: Gate | None = None,
     ) -> httpx.Response:
         try:
-            return await self._http.request(method, path, json=json, headers=headers, retry=retry)
+            return await self._http.request(method, path, json=json, headers=headers, retry=retry, gate=gate)
         except httpx.TransportError as error:
             arrived = not isinstance(error, _NEVER_SENT)
             problem = f"{self._name} was not reached ({type(error).__name__})"
             raise NetworkError(problem, may_have_arrived=arrived) from error
-
-    def _limiter(self, account: str) -> RateLimiter:
-        limiter = self._limiters.pop(account, None) or RateLimiter(self._budget.rate, self._budget.burst)
-        self._limiters[account] = limiter
-        if len(self._limiters) > _ACCOUNTS:
-            self._limiters.popitem(last=False)
-        return limiter
 
     def _understood(self, response: httpx.Response, read: Callable[[bytes], T]) -> T:
         if response.status_code != 200:

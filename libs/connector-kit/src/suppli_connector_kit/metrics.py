@@ -30,6 +30,19 @@ STALE = gauge(
     "suppli_connector_stale_connections",
     "Connections further behind than their schedule allows: 3 intervals (30 min to 26 h), else 26 hours.",
 )
+CIRCUITS_OPEN = gauge(
+    "suppli_connector_circuits_open", "Accounts whose provider is not asked now, as it kept failing."
+)
+CIRCUIT_CHANGES = counter(
+    "suppli_connector_circuit_changes_total", "Circuits that changed, by what to.", ["to"]
+)
+CALLS_REFUSED = counter("suppli_connector_calls_refused_total", "Calls not made because a circuit was open.")
+BUDGET_SECONDS = histogram(
+    "suppli_connector_budget_wait_seconds", "How long a call waited for its share of the budget (s)."
+)
+SHARES = counter(
+    "suppli_connector_budget_shares_total", "Shares of budgets asked for, by outcome.", ["outcome"]
+)
 REFRESHES = counter("suppli_connector_token_refreshes_total", "Token refreshes, by outcome.", ["outcome"])
 EXPIRING = gauge(
     "suppli_connector_tokens_near_expiry",

@@ -15,9 +15,11 @@ from suppli_service_kit.service import Service
 from suppli_connector_kit.adapters.connections import ConnectionBook
 from suppli_connector_kit.adapters.exchanges import ExchangeBook
 from suppli_connector_kit.adapters.lag import KafkaQueue
+from suppli_connector_kit.adapters.ledger import SqlLedger
 from suppli_connector_kit.adapters.queue import RunQueue
 from suppli_connector_kit.adapters.token_times import TokenTimes
 from suppli_connector_kit.api import routes
+from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.connecting import Connecting
 from suppli_connector_kit.errors import ProviderError
 from suppli_connector_kit.handlers import on_commands, on_connections
@@ -34,8 +36,16 @@ PROVIDER_SECONDS = 10.0  # between two looks whether the provider answers, of ea
 _QUEUE_POOL = 2
 
 
-def connector_service(connector: Connector[Any], settings: ConnectorSettings) -> Service:
+def connector_service(
+    connector: Connector[Any], settings: ConnectorSettings, *, client: ProviderClient | None = None
+) -> Service:
     """Return the service that connects one provider; nothing is connected before it runs.
+
+    Args:
+        connector: the provider.
+        settings: of the service.
+        client: what the connector asks with: its budgets are shared by all replicas, and it is closed at the
+            end.
 
     Raises:
         MissingSetting: a setting is missing, or refused in production.
@@ -47,6 +57,10 @@ def connector_service(connector: Connector[Any], settings: ConnectorSettings) ->
     clock, database = service.clock, service.database
     queue_database = database_at(settings.relay_dsn(), pool=_QUEUE_POOL, name=f"{name} queue")
     service.on_close(queue_database.close)
+
+    if client is not None:
+        client.share(SqlLedger(database))
+        service.on_close(client.close)
 
     times = TokenTimes(database, queue_database, provider=provider, clock=clock)
     keeper = TokenKeeper(connector, service.vault, times, clock=clock)

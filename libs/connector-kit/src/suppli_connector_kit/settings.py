@@ -12,6 +12,8 @@ from suppli_service_kit.settings import Environment, MissingSetting, ServiceSett
 
 from suppli_connector_kit.adapters.hold import LeaseTimes
 from suppli_connector_kit.client import Budget
+from suppli_connector_kit.domain.circuit import CircuitTimes
+from suppli_connector_kit.domain.pacing import Pace
 from suppli_connector_kit.engine.ports import Limits
 
 
@@ -47,8 +49,12 @@ class ConnectorSettings(ServiceSettings):
         description="Backfills and other long runs wait while readers are further behind"
         " than so many records.",
     )
-    requests_per_second: float = Field(10, gt=0, description="Calls a second for one account.")
-    request_burst: float = Field(20, ge=1, description="Calls for one account at once, after a pause.")
+    requests_per_second: float = Field(
+        10, gt=0, description="Calls a second for one account, of all replicas together."
+    )
+    request_burst: float = Field(
+        20, ge=1, description="Calls for one account at once, after a pause, of all replicas together."
+    )
     attempts: int = Field(4, ge=1, le=10, description="Attempts of one call, the first included.")
     retry_base_seconds: float = Field(
         0.5, gt=0, description="Longest wait before the second attempt (s); doubles."
@@ -57,10 +63,30 @@ class ConnectorSettings(ServiceSettings):
         30, gt=0, description="Longest wait between attempts of one call (s), also where more is asked for."
     )
 
-    def budget(self) -> Budget:
-        """Return how fast and how often the provider is asked."""
-        retries = RetryPolicy(self.attempts, self.retry_base_seconds, self.retry_cap_seconds)
-        return Budget(self.requests_per_second, self.request_burst, retries)
+    circuit_failures: int = Field(
+        8,
+        ge=2,
+        description="Failed attempts in a row after which an account's provider is not asked for a while.",
+    )
+    circuit_seconds: float = Field(
+        5, gt=0, description="For how long it is not asked (s); doubles while it goes on failing."
+    )
+    circuit_cap_seconds: float = Field(300, gt=0, description="For how long at most (s).")
+
+    def budget(self, manifest: Manifest | None = None) -> Budget:
+        """Return how fast and how often the provider is asked.
+
+        Args:
+            manifest: the provider's, which may state a limit of all accounts together.
+        """
+        rate = manifest.application_requests_per_second if manifest is not None else None
+        return Budget(
+            self.requests_per_second,
+            self.request_burst,
+            RetryPolicy(self.attempts, self.retry_base_seconds, self.retry_cap_seconds),
+            CircuitTimes(self.circuit_failures, self.circuit_seconds, self.circuit_cap_seconds),
+            application=None if rate is None else Pace(rate, rate),
+        )
 
     def limits(self) -> Limits:
         """Return the engine's settings."""

@@ -49,8 +49,7 @@ class Shop:
     async def give_back(self) -> None:
         """Ask for the revocation; nobody has acted on it yet."""
         await self.connecting.revoke(self.key)
-        [row] = await self.world.rows("select revoke_at from connection_times where revoke_at is not null")
-        self.asked_at = row[0]
+        self.asked_at = (await self.times()).revoke_at
 
     def due(self, *, until: timedelta = GIVE_UP_AFTER) -> Due:
         return Due(self.key, self.asked_at, self.asked_at + until)

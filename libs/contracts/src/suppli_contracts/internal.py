@@ -34,6 +34,7 @@ class Manifest(Part, frozen=True, kw_only=True):
         account_hosts: hosts that the provider's base URL may have in production.
         lateness_hours: how late the provider may learn of a sale.
         page_size: orders a page at most.
+        application_requests_per_second: what the provider allows our application for all accounts together.
     """
 
     provider: str
@@ -45,6 +46,7 @@ class Manifest(Part, frozen=True, kw_only=True):
     account_hosts: tuple[str, ...] = ()
     lateness_hours: int = 72
     page_size: int = 1000
+    application_requests_per_second: float | None = None
 
 
 class AuthorizeRequest(Part, frozen=True, kw_only=True):

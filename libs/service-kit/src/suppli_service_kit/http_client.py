@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -31,6 +31,22 @@ class Timeouts:
     write: float = 10.0
     pool: float = 10.0
     total: float = 60.0
+
+
+class Gate(Protocol):
+    """What every attempt of a call passes."""
+
+    async def enter(self) -> None:
+        """Let an attempt through, maybe later; what is raised ends the call."""
+        ...
+
+    async def left(self, status: int | None, retry_after: float | None) -> None:
+        """Hear what an attempt was answered: its status (None = nothing came), its `Retry-After` (s)."""
+        ...
+
+    def abandoned(self) -> None:
+        """Hear that an attempt was given up before it was answered."""
+        ...
 
 
 class HttpClient:
@@ -89,12 +105,14 @@ class HttpClient:
         content: bytes | None = None,
         data: Mapping[str, Any] | None = None,
         retry: bool = True,
+        gate: Gate | None = None,
     ) -> httpx.Response:
         """Call and return the last response, whatever its status, with its body read.
 
         Args:
             retry: repeat after a broken connection, 408, 425, 429 and 5xx but 501. Set False where a repeat
                 would do a thing twice; a provider's searches by POST may be repeated.
+            gate: passed by every attempt, the first included.
 
         Raises:
             httpx.TransportError: the last attempt got no response (time-outs included).
@@ -104,8 +122,8 @@ class HttpClient:
         while True:
             asked: float | None = None
             try:
-                response = await self._attempt(
-                    method, path, json=json, params=params, headers=headers, content=content, data=data
+                response = await self._through(
+                    gate, method, path, json=json, params=params, headers=headers, content=content, data=data
                 )
             except _BROKEN:
                 failures += 1
@@ -131,6 +149,21 @@ class HttpClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _through(self, gate: Gate | None, method: str, path: str, **arguments: Any) -> httpx.Response:
+        if gate is None:
+            return await self._attempt(method, path, **arguments)
+        await gate.enter()
+        try:
+            response = await self._attempt(method, path, **arguments)
+        except _BROKEN:
+            await gate.left(None, None)
+            raise
+        except BaseException:
+            gate.abandoned()
+            raise
+        await gate.left(response.status_code, retry_after_seconds(response.headers.get("retry-after")))
+        return response
 
     async def _attempt(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         if self._limiter is not None:

@@ -7,6 +7,7 @@ from suppli_service_kit.service import Service
 
 from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
+from suppli_connector_square.manifest import MANIFEST
 from suppli_connector_square.settings import Settings
 
 
@@ -20,7 +21,7 @@ def create_app(settings: Settings | None = None) -> Service:
         MissingSetting: a setting is missing, or refused in production.
     """
     settings = settings or Settings()
-    client = square_client(settings.base_url, version=settings.square_version, budget=settings.budget())
-    service = connector_service(SquareConnector(client, page_size=settings.page_size), settings)
-    service.on_close(client.close)
-    return service
+    budget = settings.budget(MANIFEST)
+    client = square_client(settings.base_url, version=settings.square_version, budget=budget)
+    connector = SquareConnector(client, page_size=settings.page_size)
+    return connector_service(connector, settings, client=client)
