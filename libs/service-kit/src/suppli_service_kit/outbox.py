@@ -37,7 +37,7 @@ PAGE_BYTES = 4_000_000  # packed, held in memory at once, at most
 PUBLISH_BYTES = 2_000_000  # unpacked, handed to Kafka at once: a row more than that at most
 POLL_SECONDS = 0.2
 STANDBY_SECONDS = 1.0  # how often a relay that is not the active one asks again
-PUBLISH_SECONDS = 15.0  # less than the server takes to notice that a relay's machine is gone (below)
+PUBLISH_SECONDS = 15.0  # less than the server takes to notice that a relay is gone (below)
 MEASURE_SECONDS = 2.0
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -60,8 +60,12 @@ _BACKLOG = """
     select coalesce(sum(message_count), 0), coalesce(extract(epoch from now() - min(created_at)), 0)
     from outbox
 """
-# A relay's machine that vanishes loses its lock after some 25 s, longer than a publish may take.
-_KEEPALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+# A relay whose machine vanishes or that is frozen loses its lock after some 25 s, longer than a publish may
+# take. (A frozen process's kernel still answers keepalives: the server ends a session that asks nothing.)
+_SESSION = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    " -c idle_session_timeout=25s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +198,7 @@ class OutboxRelay:
 
     async def _session(self, stop: asyncio.Event) -> None:
         async with await self._connect(
-            self._url, autocommit=True, connect_timeout=5, application_name="outbox-relay", options=_KEEPALIVE
+            self._url, autocommit=True, connect_timeout=5, application_name="outbox-relay", options=_SESSION
         ) as connection:
             while not await self._take_lock(connection):
                 if await wait_or_stop(stop, STANDBY_SECONDS):
