@@ -20,7 +20,10 @@ from suppli_service_kit.testing.topics import Tail
 
 KEYS = "aba-bc-a-cc"  # one row of the outbox for each part, one message for each letter
 WAITING = "select count(*) from outbox"
-LOCKED = f"select count(*) from pg_locks where locktype = 'advisory' and objid = {LOCK_ID}"
+LOCKED = f"""
+    select count(*) from pg_locks join pg_database on pg_database.oid = database
+    where locktype = 'advisory' and objid = {LOCK_ID} and datname = current_database()
+"""
 
 
 class Relaying:
