@@ -1,4 +1,4 @@
-"""Write what is generated from code and committed: schemas, AsyncAPI, topics and ACLs, the table of metrics.
+"""Write what is generated and committed: schemas, AsyncAPI, topics, ACLs, Vault policies, table of metrics.
 
 `python tools/generate.py` writes, `--check` only says what is out of date (exit 1).
 """
@@ -31,12 +31,34 @@ PACKAGES = (
     "suppli_service_kit",
     "suppli_connector_kit",
     "suppli_connector_square",
+    "suppli_connector_clover",
     "suppli_gateway",
     "suppli_mapping",
     "suppli_sync_scheduler",
 )
 _NOT_LOADED = re.compile(r"\.(__main__|migrations|testing)\b")
 _ROW = re.compile(r"^\| `(?P<name>suppli_\w+)` \|.*\| (?P<advice>[^|]*) \|$", re.MULTILINE)
+
+CONNECTOR_POLICY = """\
+# The connector of {provider}: keeps its connections' tokens, reads the application's credentials.
+path "secret/data/suppli/tokens/{provider}/*" {{
+  capabilities = ["create", "read", "update"]
+}}
+# What was written is destroyed, and the numbers of versions stay: deleting the metadata would begin them at 1
+# again, and a replica that slept through it could write an old token over a new one.
+path "secret/metadata/suppli/tokens/{provider}/*" {{
+  capabilities = ["read"]
+}}
+path "secret/destroy/suppli/tokens/{provider}/*" {{
+  capabilities = ["create", "update"]
+}}
+path "secret/data/suppli/app/{provider}" {{
+  capabilities = ["read"]
+}}
+path "secret/data/suppli/internal/connector-{provider}" {{
+  capabilities = ["read"]
+}}
+"""
 
 
 def generated() -> dict[Path, str]:
@@ -47,7 +69,16 @@ def generated() -> dict[Path, str]:
     files[ROOT / "deploy" / "kafka" / "acls.yaml"] = HEADER + _yaml({"principals": _acls()})
     observability = ROOT / "docs" / "observability.md"
     files[observability] = _with_metrics(observability)
+    for service in sorted(_acls_by_service()):
+        kind, _, provider = service.partition("-")
+        if kind == "connector":
+            policy = ROOT / "deploy" / "vault" / "policies" / f"{service}.hcl"
+            files[policy] = HEADER + CONNECTOR_POLICY.format(provider=provider)
     return files
+
+
+def _acls_by_service() -> set[str]:
+    return {str(each["principal"]).removeprefix("User:") for each in _acls()}
 
 
 def _examples() -> dict[str, dict[str, Any]]:

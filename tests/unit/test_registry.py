@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ SERVICES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "gateway": ("suppli_gateway", "create_service", ("services/gateway/src",)),
     "sync-scheduler": ("suppli_sync_scheduler", "create_app", ("services/sync-scheduler/src",)),
     "mapping": ("suppli_mapping", "create_service", ("services/mapping/src",)),
-    "connector-square": ("suppli_connector_square", "create_app", ("services/connector-square/src", KIT)),
+    **{
+        f"connector-{each.name}": (
+            f"suppli_connector_{each.name}",
+            "create_app",
+            (f"services/connector-{each.name}/src", KIT),
+        )
+        for each in entry_points(group="suppli.connectors")
+    },
 }
 
 
