@@ -26,8 +26,9 @@ from suppli_service_kit.vault import VaultConflict
 from suppli_connector_kit.adapters.connections import ConnectionBook
 from suppli_connector_kit.adapters.exchanges import ExchangeBook
 from suppli_connector_kit.adapters.token_times import GIVE_UP_AFTER, TokenTimes
-from suppli_connector_kit.errors import AuthError
-from suppli_connector_kit.protocol import Connector
+from suppli_connector_kit.errors import AuthError, CodeRefused
+from suppli_connector_kit.protocol import Connector, Tokens
+from suppli_connector_kit.tokens.fixed import FixedSession
 from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens, fingerprint
 from suppli_connector_kit.tokens.session import KeptSession
@@ -93,16 +94,8 @@ class Connecting:
         try:
             found = await self._keeper.stored(key)
             if found is None or found[0].state_hash != state:
-                tokens = await self._keeper.as_application(
-                    lambda application: self._connector.exchange(
-                        application,
-                        code=request.code,
-                        redirect_uri=request.redirect_uri,
-                        environment=request.environment,
-                    )
-                )
+                tokens = await self._authorized(request)
                 await self._check_account(key, tokens.account_id)
-                tokens = replace(tokens, environment=request.environment)
                 stored = StoredTokens(tokens, self._clock.now(), state_hash=state)
                 await self._keeper.keep(key, stored)
             else:
@@ -119,6 +112,27 @@ class Connecting:
     async def _note(self, key: AccountKey, stored: StoredTokens) -> None:
         """Note when stored tokens are due: whoever stored them may have died before doing so."""
         await self._times.noted(key, expires_at=stored.tokens.expires_at, refresh_at=stored.refresh_at())
+
+    async def _authorized(self, request: ExchangeRequest) -> Tokens:
+        """Return the tokens that a person's consent gives, or that a person typed: those are tested first."""
+        if request.credentials:
+            tokens = replace(self._connector.sign_in(request.credentials), environment=request.environment)
+            try:
+                await self._connector.account(FixedSession(tokens))
+            except AuthError as error:
+                name = self._connector.manifest.name
+                raise CodeRefused(f"{name} does not accept what was typed: nothing was stored") from error
+            return tokens
+        tokens = await self._keeper.as_application(
+            lambda application: self._connector.exchange(
+                application,
+                code=request.code,
+                redirect_uri=request.redirect_uri,
+                environment=request.environment,
+            )
+        )
+        account = tokens.account_id or request.account_id
+        return replace(tokens, account_id=account, environment=request.environment)
 
     async def _check_account(self, key: AccountKey, account_id: str) -> None:
         known = await self._book.connection(key.tenant_id, key.connection_id)

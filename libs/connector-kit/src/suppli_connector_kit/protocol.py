@@ -6,7 +6,7 @@ the provider's order to a sale. It never touches Kafka, the database or Vault.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Generic, Protocol, TypeVar
@@ -208,6 +208,14 @@ class Connector(Protocol[RawOrder]):
 
         Raises:
             CodeRefused: the code is wrong, used or too old.
+        """
+        ...
+
+    def sign_in(self, credentials: Mapping[str, str]) -> Tokens:
+        """Return the tokens that a person typed, by the manifest's `credentials`; whoever asks tests them.
+
+        Raises:
+            CodeRefused: they have not the shape of such tokens.
         """
         ...
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 import pytest
+from hvac.exceptions import InvalidPath
 from pydantic_settings import SettingsConfigDict
 from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.service import connector_service
@@ -195,6 +196,25 @@ async def test_tokens_move_to_the_accounts_own_connection_or_are_discarded_unsee
     assert await unreadable(secret, f"suppli/tokens/memory/{tenant}/{stray}")
     assert provider.revoked == 0
     assert (await client.post(f"/internal/v1/connections/{stray}/test")).status_code == 404
+
+
+async def test_a_typed_token_is_tested_before_it_is_kept(
+    running: tuple[Service, MemoryProvider, httpx.AsyncClient, UUID], openbao: OpenBaoServer
+) -> None:
+    """A slip of the finger would be stored as a secret, and the connection shown as working."""
+    _, provider, client, tenant = running
+    connection = uuid4()
+    path = f"/internal/v1/connections/{connection}/exchange"
+    body = {"state": "typed-1", "code": "", "redirect_uri": "", "environment": "production"}
+    wrong = await client.post(path, json={**body, "credentials": {"token": "wrong"}})
+    assert (wrong.status_code, wrong.json()["type"].rpartition("/")[2]) == (422, "code-invalid")
+    secret = openbao.login(NAME).secrets.kv.v2
+    with pytest.raises(InvalidPath):  # nothing was ever written there
+        secret.read_secret_metadata(f"suppli/tokens/memory/{tenant}/{connection}")
+    good = provider.issue().access_token
+    right = await client.post(path, json={**body, "state": "typed-2", "credentials": {"token": good}})
+    assert right.status_code == 200, right.text
+    assert (await client.post(f"/internal/v1/connections/{connection}/test")).status_code == 200
 
 
 async def test_a_used_code_and_a_foreign_address_are_refused_precisely(

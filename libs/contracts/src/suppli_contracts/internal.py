@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+import msgspec
+
 from suppli_contracts.events.base import Instant, Part
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.mapping import MappingState, MappingTarget, Suggestion
@@ -24,11 +26,21 @@ class Scope(Part, frozen=True, kw_only=True):
     reason: str
 
 
+class CredentialField(Part, frozen=True, kw_only=True):
+    """Something a person types once to connect, e.g. a token; a secret one is never shown again."""
+
+    name: str
+    label: str
+    secret: bool = False
+
+
 class Manifest(Part, frozen=True, kw_only=True):
     """What a provider is and how one connects to it.
 
     Attributes:
-        auth: `oauth` (a redirect) or `token` (typed once).
+        auth: `oauth` (a redirect) or `token` (typed once): the way that is offered first.
+        credentials: what is typed, where an account may be connected so; empty: it may not.
+        account_parameter: the redirect's query parameter that names the account, where the tokens do not.
         environments: the provider's environments that this connector may be used with.
         refresh_tokens: `reusable` or `single_use`: what a lost refresh reply costs.
         account_hosts: hosts that the provider's base URL may have in production.
@@ -47,6 +59,8 @@ class Manifest(Part, frozen=True, kw_only=True):
     lateness_hours: int = 72
     page_size: int = 1000
     application_requests_per_second: float | None = None
+    credentials: tuple[CredentialField, ...] = ()
+    account_parameter: str | None = None
 
 
 class AuthorizeRequest(Part, frozen=True, kw_only=True):
@@ -65,12 +79,19 @@ class AuthorizeAnswer(Part, frozen=True, kw_only=True):
 
 
 class ExchangeRequest(Part, frozen=True, kw_only=True):
-    """The provider's answer to the consent; asked again with the same `state` the kept result returns."""
+    """The provider's answer to the consent; asked again with the same `state` the kept result returns.
+
+    Attributes:
+        account_id: whose consent it is, where the redirect says it.
+        credentials: what a person typed instead of going to the provider; then there is no code.
+    """
 
     state: str
     code: str
     redirect_uri: str
     environment: str
+    account_id: str = ""
+    credentials: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class AccountLocation(Part, frozen=True, kw_only=True):

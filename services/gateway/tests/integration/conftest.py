@@ -93,6 +93,7 @@ class Neighbours:
 
     Attributes:
         accounts: which account a code belongs to; other codes are refused.
+        named: whose account each exchange was said to be.
         down: path parts whose calls fail with 503.
         refuse_runs: problem slugs with which the next runs are refused.
     """
@@ -101,6 +102,7 @@ class Neighbours:
     asked: list[Asked] = field(default_factory=list)
     accounts: dict[str, internal.Account] = field(default_factory=dict)
     exchanged: dict[str, internal.Account] = field(default_factory=dict)
+    named: list[str] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
     lose_reply: set[str] = field(default_factory=set)
     refuse_runs: list[str] = field(default_factory=list)
@@ -198,6 +200,8 @@ class Neighbours:
                 environments=("production", "sandbox"),
                 scopes=(),
                 refresh_tokens="reusable",
+                credentials=(internal.CredentialField(name="token", label="API token", secret=True),),
+                account_parameter="merchant_id",
             )
         )
 
@@ -210,9 +214,11 @@ class Neighbours:
     async def _exchange(self, request: Request) -> Response:
         body = msgspec.json.decode(await request.body(), type=internal.ExchangeRequest)
         if body.state not in self.exchanged:
-            if body.code not in self.accounts:
+            code = body.code or body.credentials["token"]
+            if code not in self.accounts:
                 return problem(409, "code-invalid")
-            self.exchanged[body.state] = self.accounts[body.code]
+            self.named.append(body.account_id)
+            self.exchanged[body.state] = self.accounts[code]
         return reply(self.exchanged[body.state])
 
     async def _adopt(self, request: Request) -> Response:

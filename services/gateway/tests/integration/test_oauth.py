@@ -84,6 +84,65 @@ async def test_a_wrong_code_is_refused_and_a_lost_reply_costs_nothing(
     assert (await admin.come_back(begun["authorize_url"], code=code)).status_code == 200
 
 
+async def test_the_redirect_says_whose_account_it_is_where_the_tokens_do_not(
+    admin: Person, code: str, deployment: Deployment
+) -> None:
+    """Tokens of a provider that does not name their account could not be used."""
+    begun = await admin.begin()
+    back = await admin.come_back(begun["authorize_url"], code=code, merchant_id="MERCHANT7")
+    assert back.status_code == 200
+    assert deployment.neighbours.named[-1] == "MERCHANT7"
+
+
+async def test_what_is_typed_connects_at_once_and_is_kept_nowhere_here(
+    admin: Person, code: str, deployment: Deployment, embedded: Servers
+) -> None:
+    """An owner without a redirect could not connect, or the token would lie about in our tables."""
+    secret = f"typed-{uuid4()}"
+    deployment.neighbours.accounts[secret] = deployment.neighbours.accounts[code]
+    body = {"provider": "square", "credentials": {"token": secret}}
+    done = await admin.ask(
+        "POST", "/v1/connections", 201, json=body, headers={"Idempotency-Key": str(uuid4())}
+    )
+    assert (done["connection"]["state"], done["authorize_url"], done["revived"]) == ("connected", None, False)
+    assert secret not in str(done)
+    again = await admin.ask("POST", "/v1/connections", 201, json=body)
+    assert (again["revived"], again["connection"]["id"]) == (True, done["connection"]["id"])
+    path = f"/v1/connections/{done['connection']['id']}"
+    renewed = await admin.ask("POST", f"{path}/reauthorize", json={"credentials": {"token": secret}})
+    assert renewed["authorize_url"] is None
+    kept = stored(embedded, deployment)
+    assert done["connection"]["id"] in kept
+    assert secret not in kept
+
+
+def stored(servers: Servers, deployment: Deployment) -> str:
+    """Return all that the gateway's database holds, as text; policies hide nothing from the superuser."""
+    with servers.postgres.connect(deployment.database.name) as database:
+        names = database.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        return str([database.execute(f'select t::text from "{name}" t').fetchall() for (name,) in names])
+
+
+async def test_what_is_typed_wrongly_leaves_nothing(admin: Person) -> None:
+    """A connection that never works would stay in the list after every slip of the finger."""
+    before = (await admin.ask("GET", "/v1/connections"))["items"]
+    for credentials, status, kind in (
+        ({"token": "guess"}, 409, "code-invalid"),
+        ({"token": " "}, 422, "credentials-invalid"),
+        ({"tokn": "x"}, 422, "credentials-invalid"),
+        ({"token": "x" * 5000}, 422, "credentials-invalid"),
+    ):
+        body = {"provider": "square", "credentials": credentials}
+        await admin.refused(status, kind, "POST", "/v1/connections", json=body)
+    broken = await admin.http.post(
+        "/v1/connections",
+        json={"provider": "square", "credentials": {"token": ["TOPSECRET"]}},
+    )
+    assert broken.status_code == 422
+    assert "TOPSECRET" not in broken.text
+    assert (await admin.ask("GET", "/v1/connections"))["items"] == before
+
+
 async def test_the_same_account_again_revives_its_connection(
     admin: Person, code: str, deployment: Deployment, heard: Heard
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from suppli_contracts.internal import (
     Account,
     AccountLocation,
     AuthorizeRequest,
+    CredentialField,
     Manifest,
     Scope,
 )
@@ -79,6 +80,7 @@ class MemoryProvider:
             refresh_tokens="single_use" if single_use else "reusable",
             account_hosts=("memory.example",),
             page_size=page_size,
+            credentials=(CredentialField(name="token", label="Token", secret=True),),
         )
         self.normaliser_revision = 1
         self.locations_per_call = 10
@@ -135,6 +137,10 @@ class MemoryProvider:
         if not code.startswith("good") or self.calls.count(f"exchange {code}") > 1:
             raise CodeRefused("the code was used or is wrong")
         return self.issue()
+
+    def sign_in(self, credentials: Mapping[str, str]) -> Tokens:
+        """Return the typed token."""
+        return Tokens(access_token=credentials["token"], account_id="ACCOUNT")
 
     async def refresh(self, application: Application, tokens: Tokens) -> Tokens:
         """Return a new pair; a single-use refresh token is spent by it, whether the answer arrives or not."""

@@ -18,6 +18,7 @@ from suppli_gateway.connections.schemas import (
     ConnectionDetails,
     ConnectionPage,
     CreatedConnection,
+    Credentials,
     DayPage,
     DisconnectBody,
     NewConnection,
@@ -33,6 +34,7 @@ from suppli_gateway.context import InGateway
 from suppli_gateway.documentation import problems
 from suppli_gateway.idempotency import IdempotentRoute
 from suppli_gateway.oauth import service as oauth
+from suppli_gateway.oauth import typed
 from suppli_gateway.oauth.endpoints import set_session_cookie
 from suppli_gateway.paging import Cursor, Limit, decode_cursor, next_cursor
 from suppli_gateway.refusals import no_such
@@ -48,8 +50,14 @@ async def create_connection(
 ) -> CreatedConnection:
     """Begin to connect a provider's account: send the person's browser to `authorize_url`.
 
-    The answer sets a cookie that binds the provider's redirect to this browser.
+    The answer sets a cookie that binds the provider's redirect to this browser. With `credentials`, where the
+    provider takes them, the account is connected at once.
     """
+    if body.credentials is not None:
+        done = await typed.connect(
+            gateway, access, provider=body.provider, environment=body.environment, credentials=body.typed
+        )
+        return CreatedConnection(connection=done.details, authorize_url=None, scopes=[], revived=done.revived)
     begun = await oauth.connect(gateway, access, provider=body.provider, environment=body.environment)
     set_session_cookie(response, gateway, begun.ticket)
     return CreatedConnection(
@@ -175,11 +183,18 @@ async def disconnect(
     return await service.disconnect(gateway, access, connection_id, erase=erase)
 
 
-@router.post("/{connection_id}/reauthorize", responses=problems(404, 409, 503))
+@router.post("/{connection_id}/reauthorize", responses=problems(404, 409, 422, 503))
 async def reauthorize(
-    connection_id: UUID, response: Response, access: Admin, gateway: InGateway
+    connection_id: UUID,
+    response: Response,
+    access: Admin,
+    gateway: InGateway,
+    body: Credentials | None = None,
 ) -> AuthorizeView:
-    """Authorize the same account again: send the person's browser to `authorize_url`."""
+    """Authorize the same account again: send the browser to `authorize_url`, or type `credentials`."""
+    if body is not None and body.credentials is not None:
+        await typed.reauthorize(gateway, access, connection_id, credentials=body.typed)
+        return AuthorizeView(authorize_url=None, scopes=[])
     begun = await oauth.reauthorize(gateway, access, connection_id)
     set_session_cookie(response, gateway, begun.ticket)
     return AuthorizeView(authorize_url=begun.answer.authorize_url, scopes=_scopes(begun))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from suppli_contracts.events.connections import Schedule, ScheduleKind
 
 from suppli_gateway.connections.changes import LocationChange
@@ -71,7 +71,24 @@ def _example(value: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [value]})
 
 
-class NewConnection(BaseModel):
+class Credentials(BaseModel):
+    """What a person typed to connect, by the provider's fields: tested, kept in Vault, never shown."""
+
+    model_config = _example({"credentials": {"merchant_id": "AAAAAAAAAAAA1", "token": "9f3c..."}})
+
+    credentials: dict[str, SecretStr] | None = Field(
+        None,
+        description="In place of a redirect, where the provider takes them: field -> what was typed.",
+        max_length=10,
+    )
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The fields in the clear, for the one call that needs them."""
+        return {name: value.get_secret_value() for name, value in (self.credentials or {}).items()}
+
+
+class NewConnection(Credentials):
     """Which provider to connect."""
 
     model_config = _example({"provider": "square", "environment": "production"})
@@ -182,7 +199,9 @@ class AuthorizeView(BaseModel):
 
     model_config = _example(AUTHORIZE_EXAMPLE)
 
-    authorize_url: str
+    authorize_url: str | None = Field(
+        description="Null where what was typed has connected the account: nothing is left to do."
+    )
     scopes: list[ScopeView]
 
 
@@ -285,11 +304,15 @@ class ConnectionPage(BaseModel):
 
 
 class CreatedConnection(AuthorizeView):
-    """A connection that waits for its authorization."""
+    """A connection that waits for its authorization, or is connected by what was typed.
+
+    `revived`: the account was connected before, and its earlier connection goes on.
+    """
 
     model_config = _example({"connection": {**DETAILS_EXAMPLE, "state": "pending"}, **AUTHORIZE_EXAMPLE})
 
     connection: ConnectionDetails
+    revived: bool = False
 
 
 class ConnectedView(BaseModel):

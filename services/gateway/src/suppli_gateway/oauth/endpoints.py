@@ -48,7 +48,12 @@ async def callback(
     """
     name = cookie_name(state)
     done = await service.complete(
-        gateway, state=state, session=request.cookies.get(name), code=code, error=error
+        gateway,
+        state=state,
+        session=request.cookies.get(name),
+        code=code,
+        error=error,
+        redirected=request.query_params,
     )
     response.delete_cookie(name, path=COOKIE_PATH, httponly=True, samesite="lax")
     return ConnectedView(connection=done.details, revived=done.revived)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.events.connections import ConnectionState
-from suppli_contracts.internal import Account, AuthorizeAnswer, AuthorizeRequest, ExchangeRequest
+from suppli_contracts.internal import Account, AuthorizeAnswer, AuthorizeRequest, ExchangeRequest, Manifest
 from suppli_service_kit.ids import new_id
 from suppli_service_kit.internal_api import Caller
 from suppli_service_kit.logs import get_logger
@@ -39,6 +40,7 @@ log = get_logger(__name__)
 
 DAILY_ROUND = timedelta(days=1)
 MAX_CODE_LENGTH = 4_000
+MAX_ACCOUNT_LENGTH = 200
 _ERROR_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,60}")
 
 
@@ -69,28 +71,42 @@ async def connect(gateway: Gateway, access: Access, *, provider: str, environmen
     """
     connector = gateway.services.connector(provider)
     manifest = await connector.manifest(access.caller)
+    connection = begin(gateway, access, manifest, provider=provider, environment=environment)
+    ticket = states.new_ticket()
+    answer = await _authorize(gateway, connector, access.caller, connection, connection.connection_id, ticket)
+    details = await add_pending(gateway, access, connection, ticket)
+    return Begun(ticket, answer, details)
+
+
+def begin(
+    gateway: Gateway, access: Access, manifest: Manifest, *, provider: str, environment: str
+) -> Connection:
+    """Return a new connection, not yet stored; raises `Problem` (422) for an unknown environment."""
     if environment not in manifest.environments:
         known = list(manifest.environments)
         detail = f"{manifest.name} has no environment {environment!r}; it has: {', '.join(known)}."
         raise Problem(
             422, "unknown-environment", "The environment is not known", detail, extra={"environments": known}
         )
-    now = gateway.clock.now()
-    connection = new_connection(
+    return new_connection(
         connection_id=new_id(),
         tenant_id=access.tenant_id,
         provider=provider,
         environment=environment,
-        now=now,
+        now=gateway.clock.now(),
     )
-    ticket = states.new_ticket()
-    answer = await _authorize(gateway, connector, access.caller, connection, connection.connection_id, ticket)
+
+
+async def add_pending(
+    gateway: Gateway, access: Access, connection: Connection, ticket: Ticket
+) -> ConnectionDetails:
+    """Store a new connection with the state of its authorization."""
+    round_at = gateway.clock.now() + DAILY_ROUND
     async with gateway.database.transaction([access.tenant_id]) as transaction:
         await ConnectionRepository(transaction, gateway.clock).add(connection)
-        await _add_state(gateway, transaction, access, connection, connection.connection_id, ticket)
-        await due.plan(transaction, "tenant", access.tenant_id, access.tenant_id, now + DAILY_ROUND)
-        details = await connection_details(transaction, connection, gateway.outages)
-    return Begun(ticket, answer, details)
+        await add_state(gateway, transaction, access, connection, connection.connection_id, ticket)
+        await due.plan(transaction, "tenant", access.tenant_id, access.tenant_id, round_at)
+        return await connection_details(transaction, connection, gateway.outages)
 
 
 async def reauthorize(gateway: Gateway, access: Access, connection_id: UUID) -> Begun:
@@ -101,6 +117,20 @@ async def reauthorize(gateway: Gateway, access: Access, connection_id: UUID) -> 
     Raises:
         Problem: 404, 409 where it is removed, 503 its connector is down.
     """
+    connection, details = await authorizable(gateway, access, connection_id)
+    connector = gateway.services.connector(connection.provider)
+    exchange_id = exchange_of(connection)
+    ticket = states.new_ticket()
+    answer = await _authorize(gateway, connector, access.caller, connection, exchange_id, ticket)
+    async with gateway.database.transaction([access.tenant_id]) as transaction:
+        await add_state(gateway, transaction, access, connection, exchange_id, ticket)
+    return Begun(ticket, answer, details)
+
+
+async def authorizable(
+    gateway: Gateway, access: Access, connection_id: UUID
+) -> tuple[Connection, ConnectionDetails]:
+    """Return a connection that may be authorized again; raises `Problem` (404, 409)."""
     async with gateway.database.transaction([access.tenant_id]) as transaction:
         connection = await ConnectionRepository(transaction, gateway.clock).find(connection_id)
         if connection is None:
@@ -110,13 +140,12 @@ async def reauthorize(gateway: Gateway, access: Access, connection_id: UUID) -> 
         may_authorize(connection)
     except NotAllowed as error:
         raise not_allowed(error) from None
-    connector = gateway.services.connector(connection.provider)
-    exchange_id = connection_id if connection.account_id is None else new_id()
-    ticket = states.new_ticket()
-    answer = await _authorize(gateway, connector, access.caller, connection, exchange_id, ticket)
-    async with gateway.database.transaction([access.tenant_id]) as transaction:
-        await _add_state(gateway, transaction, access, connection, exchange_id, ticket)
-    return Begun(ticket, answer, details)
+    return connection, details
+
+
+def exchange_of(connection: Connection) -> UUID:
+    """Return whose secret an authorization writes first: not that of a connection that works already."""
+    return connection.connection_id if connection.account_id is None else new_id()
 
 
 async def _authorize(
@@ -133,14 +162,15 @@ async def _authorize(
     return await connector.authorize(exchange_id, request, caller)
 
 
-async def _add_state(
+async def add_state(
     gateway: Gateway,
     transaction: AsyncConnection,
     access: Access,
     connection: Connection,
     exchange_id: UUID,
     ticket: Ticket,
-) -> None:
+) -> StateRecord:
+    """Store a fresh state and return its record."""
     record = states.new_record(
         ticket,
         tenant_id=access.tenant_id,
@@ -153,10 +183,17 @@ async def _add_state(
         life=timedelta(seconds=gateway.settings.state_seconds),
     )
     await states.add(transaction, record)
+    return record
 
 
 async def complete(
-    gateway: Gateway, *, state: str, session: str | None, code: str | None, error: str | None
+    gateway: Gateway,
+    *,
+    state: str,
+    session: str | None,
+    code: str | None,
+    error: str | None,
+    redirected: Mapping[str, str],
 ) -> Connected:
     """End a redirect. Interrupted before its end it may be called again with the same state and code.
 
@@ -165,9 +202,10 @@ async def complete(
         session: the browser's cookie that belongs to the state.
         code: the provider's authorization code.
         error: why the provider gives none.
+        redirected: all that the redirect said; some providers say there whose account it is.
 
     Raises:
-        Problem: see `_checked`, `_refused` and `_settle`; 503 where the connector is down: try again.
+        Problem: see `_checked`, `_refused` and `settle`; 503 where the connector is down: try again.
     """
     record = await _checked(gateway, state, session)
     if error is not None:
@@ -176,16 +214,21 @@ async def complete(
         raise Problem(400, "code-missing", "The provider's answer is incomplete", "The code is missing.")
     caller = Caller(record.tenant_id, record.subject)
     connector = gateway.services.connector(record.provider)
+    named = (await connector.manifest(caller)).account_parameter
     request = ExchangeRequest(
-        state=state, code=code, redirect_uri=gateway.settings.redirect_uri, environment=record.environment
+        state=state,
+        code=code,
+        redirect_uri=gateway.settings.redirect_uri,
+        environment=record.environment,
+        account_id=redirected.get(named, "")[:MAX_ACCOUNT_LENGTH] if named else "",
     )
     try:
         account = await connector.exchange(record.exchange_id, request, caller)
     except Problem as problem:
         if problem.status < 500:  # the code is spent or wrong: this state leads nowhere any more
-            await _spend(gateway, record, problem.type)
+            await spend(gateway, record, problem.type)
         raise
-    return await _settle(gateway, record, account, connector, caller)
+    return await settle(gateway, record, account, connector, caller)
 
 
 async def _checked(gateway: Gateway, state: str, session: str | None) -> StateRecord:
@@ -214,7 +257,7 @@ def _used() -> Problem:
 
 
 async def _refused(gateway: Gateway, record: StateRecord, error: str) -> Problem:
-    if not await _spend(gateway, record, "denied"):
+    if not await spend(gateway, record, "denied"):
         return _used()
     if error == "access_denied":
         detail = "Access was not allowed at the provider; nothing was connected. You may try again."
@@ -224,12 +267,13 @@ async def _refused(gateway: Gateway, record: StateRecord, error: str) -> Problem
     return Problem(502, "provider-refused", "The provider did not authorize", detail)
 
 
-async def _spend(gateway: Gateway, record: StateRecord, outcome: str) -> bool:
+async def spend(gateway: Gateway, record: StateRecord, outcome: str) -> bool:
+    """Use a state up; False where it was already."""
     async with gateway.database.transaction([record.tenant_id]) as transaction:
         return await states.spend(transaction, record, outcome=outcome[:100], now=gateway.clock.now())
 
 
-async def _settle(
+async def settle(
     gateway: Gateway, record: StateRecord, account: Account, connector: Connector, caller: Caller
 ) -> Connected:
     """Give the authorization to the connection it belongs to.
@@ -297,7 +341,7 @@ async def _record(gateway: Gateway, record: StateRecord, account: Account, targe
 
 
 async def _wrong_account(gateway: Gateway, record: StateRecord) -> Problem:
-    await _give_up(gateway, record, "wrong-account")
+    await give_up(gateway, record, "wrong-account")
     detail = (
         "Another account was authorized than the one this connection belongs to; nothing was changed. "
         "Sign in to the provider with the connection's account and try again."
@@ -307,13 +351,13 @@ async def _wrong_account(gateway: Gateway, record: StateRecord) -> Problem:
 
 async def _taken(gateway: Gateway, record: StateRecord) -> Problem:
     """The account is another tenant's. The words are neutral: they tell nothing of whose."""
-    await _give_up(gateway, record, "account-not-available", remove_pending=True)
+    await give_up(gateway, record, "account-not-available", remove_pending=True)
     log.warning("account_not_available", connection_id=str(record.connection_id), provider=record.provider)
     detail = "This account cannot be connected here. If you think that it should be, ask our support."
     return Problem(409, "account-not-available", "The account cannot be connected", detail)
 
 
-async def _give_up(
+async def give_up(
     gateway: Gateway, record: StateRecord, outcome: str, *, remove_pending: bool = False
 ) -> None:
     """Spend the state and have the secret that belongs to no connection discarded.
