@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -44,11 +44,12 @@ class SaleDraft:
         ids: of lines and adjustments together.
     """
 
-    __slots__ = ("adjustments", "at", "day", "ids", "lines")
+    __slots__ = ("_zones", "adjustments", "at", "day", "ids", "lines")
 
     def __init__(self, at: datetime, location: LocationContext) -> None:
         self.at = at if at.tzinfo is UTC else at.astimezone(UTC)
         self.day = business_date(self.at, location.zones)
+        self._zones = location.zones
         self.ids = Ids()
         self.lines: list[SaleLine] = []
         self.adjustments: list[Adjustment] = []
@@ -69,6 +70,7 @@ class SaleDraft:
         name: str | None = None,
         variation_name: str | None = None,
         extras: Sequence[Extra] = (),
+        at: datetime | None = None,
     ) -> None:
         """Add a line; one of nothing (quantity 0, no money) is left out.
 
@@ -77,6 +79,7 @@ class SaleDraft:
             money: positive, as is `quantity`, also where it comes `back`.
             path: where the line is in the order, for messages.
             back: taken back: everything is negative, and whether it was restocked is not known.
+            at: when it happened, where that is not when the order counts: a line taken back later.
 
         Raises:
             OrderNotUnderstood: a quantity is none.
@@ -85,11 +88,12 @@ class SaleDraft:
         if not number and money.is_nothing:
             return
         sign = -1 if back else 1
+        when, day = self._moment(at)
         self.lines.append(
             SaleLine(
                 line_id=line_id,
-                occurred_at=self.at,
-                business_date=self.day,
+                occurred_at=when,
+                business_date=day,
                 disposition=disposition,
                 quantity=quantities.text(number, sign),
                 gross=sign * money.gross,
@@ -108,18 +112,30 @@ class SaleDraft:
             )
         )
 
-    def adjust(self, kind: AdjustmentKind, adjustment_id: str, amount: int) -> None:
-        """Add money that fits no line, in minor units; an amount of 0 says nothing and is left out."""
+    def adjust(
+        self, kind: AdjustmentKind, adjustment_id: str, amount: int, *, at: datetime | None = None
+    ) -> None:
+        """Add money that fits no line, in minor units; an amount of 0 says nothing and is left out.
+
+        Args:
+            at: when it happened, where that is not when the order counts.
+        """
         if amount:
+            when, day = self._moment(at)
             self.adjustments.append(
                 Adjustment(
                     adjustment_id=adjustment_id,
                     kind=kind,
                     amount=amount,
-                    business_date=self.day,
-                    occurred_at=self.at,
+                    business_date=day,
+                    occurred_at=when,
                 )
             )
+
+    def _moment(self, at: datetime | None) -> tuple[datetime, date]:
+        if at is None:
+            return self.at, self.day
+        return at.astimezone(UTC), business_date(at, self._zones)
 
     def explained(self) -> int:
         """Return what lines and adjustments add up to, in minor units."""

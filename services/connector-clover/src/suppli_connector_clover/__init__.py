@@ -1,0 +1,1 @@
+"""Reads a shop's sales and items from Clover."""

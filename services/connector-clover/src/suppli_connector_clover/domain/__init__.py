@@ -1,0 +1,1 @@
+"""What Clover's orders and items mean; pure."""

@@ -1,0 +1,43 @@
+"""What Clover is and what we ask of it: the one place where these facts stand."""
+
+from __future__ import annotations
+
+from suppli_connector_kit.domain.instants import DAY_US, SECOND_US
+from suppli_contracts.internal import CredentialField, Manifest, Scope
+
+PAGE_SIZE = 1000
+MOST_DAYS_US = 80 * DAY_US
+"""A longer time window is silently cut to its last 90 days."""
+STEP_US = SECOND_US // 1000
+NESTED_CAP = 100
+"""A nested list ends here, and nothing says so."""
+
+MANIFEST = Manifest(
+    provider="clover",
+    name="Clover",
+    auth="oauth",
+    environments=("production", "sandbox"),
+    scopes=(
+        Scope(name="Read merchant", reason="to show your shop's name, currency and time zone"),
+        Scope(name="Read orders", reason="to read your sales, item by item"),
+        Scope(name="Read payments", reason="to know which orders were paid, refunded and taxed"),
+        Scope(
+            name="Read inventory",
+            reason="to know your items and modifiers, so that sales find their products",
+        ),
+    ),
+    refresh_tokens="single_use",
+    account_hosts=(
+        "api.clover.com",
+        "api.eu.clover.com",
+        "api.la.clover.com",
+        "apisandbox.dev.clover.com",
+    ),
+    lateness_hours=72,  # devices that were offline upload later; Clover states no limit
+    page_size=PAGE_SIZE,
+    credentials=(
+        CredentialField(name="merchant_id", label="Merchant ID"),
+        CredentialField(name="token", label="API token of the merchant, with read permissions", secret=True),
+    ),
+    account_parameter="merchant_id",
+)

@@ -1,0 +1,23 @@
+"""Settings of the Clover connector, read once from `SUPPLI_CONNECTOR_CLOVER_*`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from suppli_connector_kit.settings import ConnectorSettings
+
+from suppli_connector_clover.manifest import PAGE_SIZE
+
+
+class Settings(ConnectorSettings):
+    """What an operator may change, besides what is the same for every connector."""
+
+    model_config = SettingsConfigDict(env_prefix="SUPPLI_CONNECTOR_CLOVER_")
+
+    base_url: str = Field(
+        "https://api.clover.com", description="Address of the API of one of Clover's regions."
+    )
+    web_url: str = Field(
+        "https://www.clover.com", description="Address where that region's merchants sign in."
+    )
+    page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE, description="Orders a page.")
