@@ -7,6 +7,7 @@ from suppli_service_kit.service import Service
 
 from suppli_connector_clover.client import clover_client
 from suppli_connector_clover.connector import CloverConnector
+from suppli_connector_clover.manifest import MANIFEST
 from suppli_connector_clover.settings import Settings
 
 
@@ -20,8 +21,6 @@ def create_app(settings: Settings | None = None) -> Service:
         MissingSetting: a setting is missing, or refused in production.
     """
     settings = settings or Settings()
-    client = clover_client(settings.base_url, budget=settings.budget())
+    client = clover_client(settings.base_url, budget=settings.budget(MANIFEST))
     connector = CloverConnector(client, web_url=settings.web_url, page_size=settings.page_size)
-    service = connector_service(connector, settings)
-    service.on_close(client.close)
-    return service
+    return connector_service(connector, settings, client=client)

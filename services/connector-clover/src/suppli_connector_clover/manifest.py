@@ -40,4 +40,5 @@ MANIFEST = Manifest(
         CredentialField(name="token", label="API token of the merchant, with read permissions", secret=True),
     ),
     account_parameter="merchant_id",
+    application_requests_per_second=25,  # Clover allows 50 in a second: after a pause twice as many may come
 )

@@ -20,4 +20,8 @@ class Settings(ConnectorSettings):
     web_url: str = Field(
         "https://www.clover.com", description="Address where that region's merchants sign in."
     )
+    requests_per_second: float = Field(
+        8, gt=0, description="Calls a second for one account; with the burst Clover allows 16."
+    )
+    request_burst: float = Field(8, ge=1, description="Calls for one account at once, after a pause.")
     page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE, description="Orders a page.")
