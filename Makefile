@@ -8,7 +8,7 @@ PACKAGES := $(sort $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.t
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 SOURCES := libs services sandbox deploy tests tools $(wildcard benchmarks)
 
-.PHONY: help setup demo test test-unit check format generate bench chaos lock clean
+.PHONY: help setup demo test test-unit check format generate bench chaos breaks lock clean
 
 help: ## what the verbs are
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,13 +52,14 @@ endif
 test-unit: $(VENV)/.development ## the tests that need no server (seconds)
 	@$(BIN)/python -m pytest -q $(wildcard $(addsuffix tests/unit,$(PACKAGES)) tests/unit) $(ARGS)
 
-check: $(VENV)/.development ## format, lint, types, import rules, generated files
+check: $(VENV)/.development ## format, lint, types, import rules, generated files, deliberate breaks
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy $(foreach package,$(PACKAGES),$(package)src) tools
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/generate.py --check
 	@$(BIN)/python -m suppli_gateway openapi --check
+	@$(BIN)/python -m tests.breaks --check
 
 format: $(VENV)/.development ## rewrite the code in the one format
 	@$(BIN)/ruff format $(SOURCES)
@@ -73,6 +74,9 @@ bench: $(VENV)/.development ## measure, next to bare-bones baselines
 
 chaos: $(VENV)/.development ## strike the running system with seeded faults and compare with the truth (FAULTS=n SEED=s REPLICAS=n)
 	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),20) --seed $(or $(SEED),1) --replicas $(or $(REPLICAS),2)
+
+breaks: $(VENV)/.development ## break a copy of the code in each way of the list; its tests must find it (ARGS: names)
+	@$(BIN)/python -m tests.breaks $(ARGS)
 
 lock: $(BIN)/uv ## resolve requirements*.in again into the lock files
 	@for name in requirements requirements-dev; do \

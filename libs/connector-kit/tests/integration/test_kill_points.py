@@ -56,7 +56,8 @@ class Sweeping:
         self._key = AccountKey(uuid4(), uuid4())
         now = self._clock.now()
         self._provider = MemoryProvider(self._clock, page_size=2)
-        stamps = [to_us(now - timedelta(hours=3) + timedelta(seconds=number)) for number in range(6)]
+        seconds = (0, 1, 1, 2, 3, 4)  # two of one instant, on different pages
+        stamps = [to_us(now - timedelta(hours=3) + timedelta(seconds=number)) for number in seconds]
         self._provider.put(
             *(MemoryOrder(f"O{n}", "L1", at, 100 + n, broken=n == 3) for n, at in enumerate(stamps))
         )
