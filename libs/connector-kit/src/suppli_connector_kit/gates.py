@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from suppli_connector_kit.metrics import BUDGET_SECONDS, CALLS_REFUSED, CIRCUIT_
 
 _ACCOUNTS = 1000  # remembered at once; what is forgotten begins anew
 _NEVER_PASSING = 501
+_IN_LINE_SECONDS = 0.2  # an account that has no permit of its own soon lets the others go first
 _PAUSE_SECONDS = 1.0  # after a 429 that names no time
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
@@ -165,12 +167,27 @@ class AccountGate:
             while True:
                 await self._budget.ready()
                 async with application.turn:
-                    await application.ready()
-                    if self._budget.use():
-                        application.use()  # nothing was awaited since it was ready
+                    if await self._used_both(application):
                         return
         finally:
             application.waiting -= 1
+
+    async def _used_both(self, application: SharedBudget) -> bool:
+        """Use a permit of each, in the application's turn; False where the account has none for a while.
+
+        The account's may end while it stands in line. It is had again at once, without leaving the line: who
+        went back to its end each time would starve behind accounts of a luckier rhythm.
+        """
+        while True:
+            await application.ready()
+            if self._budget.use():
+                application.use()  # nothing was awaited since it was ready
+                return True
+            try:
+                async with asyncio.timeout(_IN_LINE_SECONDS):
+                    await self._budget.ready()
+            except TimeoutError:
+                return False
 
     def _check(self) -> None:
         left = self._circuit.refused_for(time.monotonic(), urgent=_urgent.get())
