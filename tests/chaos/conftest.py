@@ -19,3 +19,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosSystem]:
     cache = Path(os.environ.get("SUPPLI_CACHE", ROOT / ".suppli" / "cache"))
     with ChaosSystem(tmp_path_factory.mktemp("chaos"), cache=cache, replicas=2) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def calm(system: ChaosSystem) -> Iterator[None]:
+    """Leave nothing frozen or cut off behind, also where a test fails."""
+    yield
+    system.calm()

@@ -47,8 +47,7 @@ class ChaosSystem(System):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pid in self._frozen:
-            os.kill(pid, signal.SIGCONT)
+        self.calm()
         super().__exit__(kind, error, trace)
 
     def freeze(self, name: str) -> None:
@@ -65,6 +64,15 @@ class ChaosSystem(System):
         if pid is not None:
             os.kill(pid, signal.SIGCONT)
             self._frozen.discard(pid)
+
+    def calm(self) -> None:
+        """Thaw what is frozen, and let everything pass."""
+        for name in self.services:
+            if self.services[name].pid in self._frozen:
+                self.thaw(name)
+        for link, proxy in self.links.items():
+            if proxy.mode is not Mode.PASS:
+                self.switch(link, Mode.PASS)
 
     def switch(self, link: tuple[str, str], mode: Mode, seed: int = 0) -> None:
         """Change what the network between a process and a server does."""
