@@ -124,8 +124,10 @@ def _lease(system: ChaosSystem, connection: str) -> tuple[str, int]:
 
 
 def _taken_since(system: ChaosSystem, connection: str, fence: int) -> tuple[str, int] | None:
-    lease = _lease(system, connection)
-    return lease if lease[1] > fence else None
+    """Return who holds it now, where taken after `fence`; changed settings raise the fence, too."""
+    asked = "select holder, fence from leases where connection_id = %s and expires_at > clock_timestamp()"
+    held = [(str(row[0]), int(row[1])) for row in _rows(system, asked, connection)]
+    return held[0] if held and held[0][1] > fence else None
 
 
 def _coverage(system: ChaosSystem, connection: str) -> list[int]:
