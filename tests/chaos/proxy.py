@@ -43,7 +43,6 @@ class Proxy:
         self.name = name
         self.port = 0
         self.mode = Mode.PASS
-        self.held = 0  # bytes on their way to the server that the black hole holds back
         self._targets = itertools.cycle(targets)
         self._count = len(targets)
         self._links: set[_Link] = set()
@@ -109,8 +108,7 @@ class Proxy:
     ) -> None:
         try:
             while data := await reader.read(_SLOW_CHUNK if self.mode is Mode.SLOW else _CHUNK):
-                if not self._passing.is_set():
-                    data = await self._held_back(reader, data, count=not answers)
+                await self._passing.wait()
                 if self.mode is Mode.SLOW:
                     await asyncio.sleep(_SLOW_SECONDS)
                 if self.mode is Mode.TRUNCATE and answers:
@@ -127,28 +125,6 @@ class Proxy:
                 writer.write_eof()
         except OSError:  # one end died: the other must hear of it, or it would wait for ever
             link.reset()
-
-    async def _held_back(self, reader: asyncio.StreamReader, data: bytes, *, count: bool) -> bytes:
-        """Return `data` and what came behind it, once it may pass."""
-        passing = asyncio.ensure_future(self._passing.wait())
-        held = 0
-        try:
-            while not passing.done():
-                if count:
-                    self.held += len(data) - held
-                    held = len(data)
-                reading = asyncio.ensure_future(reader.read(_CHUNK))
-                await asyncio.wait({passing, reading}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    reading.cancel()
-                elif more := reading.result():
-                    data += more
-                else:
-                    await passing  # the other end closed: what it sent before is still under way
-        finally:
-            passing.cancel()
-            self.held -= held
-        return data
 
 
 class _Link:

@@ -15,12 +15,15 @@ from suppli_embedded.errors import EmbeddedError, FolderInUseError
 # Below the range from which Linux takes ports of outgoing connections (32768 up), so that none of those sits
 # on a port that a restarted server wants back.
 _PORTS = range(20_000, 32_000)
+_given: set[int] = set()  # handed out by this process: whoever asked may not have bound it yet
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different TCP ports that nobody listens on at 127.0.0.1 now."""
+    """Return `count` TCP ports that nobody listens on at 127.0.0.1 now; no port is returned twice."""
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, k=len(_PORTS)):
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -28,6 +31,7 @@ def free_ports(count: int) -> list[int]:
                 continue
         found.append(port)
         if len(found) == count:
+            _given.update(found)
             return found
     raise EmbeddedError(f"no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
 

@@ -53,3 +53,9 @@ def test_policy_files_are_the_list_of_services_and_providers() -> None:
     assert folder.providers() == ["square"]
     with_tokens = [name for name in folder.services() if folder.has_internal_api(name)]
     assert with_tokens == ["connector-square", "mapping", "sync-scheduler"]
+
+
+def test_a_port_is_handed_out_once_even_before_it_is_bound() -> None:
+    ports = [port for _ in range(30) for port in free_ports(20)]
+
+    assert len(set(ports)) == len(ports)
