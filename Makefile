@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime ## the whole system on this machine: connect, sync, map, 
 
 # A run of its own, with servers of its own, for each group: what one leaves on a topic is not another's backlog.
 SUITES := "sandbox deploy libs/contracts libs/service-kit" libs/connector-kit \
-  "services/connector-square services/connector-clover services/gateway" services/mapping services/sync-scheduler tests
+  "services/connector-square services/connector-clover services/connector-upload services/gateway" services/mapping services/sync-scheduler tests
 
 test: $(VENV)/.development ## every test, against real servers (ARGS: one run of pytest with these arguments)
 ifdef ARGS

@@ -1,0 +1,1 @@
+"""Reads a shop's sales from CSV and Excel files."""

@@ -1,0 +1,6 @@
+"""Bytes to rows, streamed: text files and workbooks."""
+
+from suppli_connector_upload.reading.limits import Limits
+from suppli_connector_upload.reading.rows import open_rows, take_sample
+
+__all__ = ["Limits", "open_rows", "take_sample"]
