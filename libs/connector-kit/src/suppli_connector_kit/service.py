@@ -27,7 +27,7 @@ from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.settings import ConnectorSettings
 from suppli_connector_kit.tokens.keeper import TokenKeeper
 from suppli_connector_kit.upkeep import Upkeep
-from suppli_connector_kit.workers import Runner, Workers
+from suppli_connector_kit.workers import Runner, Syncs, Workers
 
 MIGRATIONS = "suppli_connector_kit"
 """The package whose migrations every connector's database has."""
@@ -71,16 +71,10 @@ def connector_service(
 
     holder = settings.instance_id or f"{socket.gethostname()}-{os.getpid()}"
     queue = RunQueue(database, queue_database, holder=holder, times=settings.lease_times(), clock=clock)
-    runner = Runner(
-        connector,
-        keeper,
-        database,
-        service.producer,
-        backlog,
-        clock=clock,
-        limits=settings.limits(),
-        times=settings.lease_times(),
+    syncs = Syncs(
+        connector, keeper, database, service.producer, backlog, clock=clock, limits=settings.limits()
     )
+    runner = Runner(syncs, clock=clock, times=settings.lease_times())
     workers = Workers(queue, runner, count=settings.workers)
 
     connecting = Connecting(

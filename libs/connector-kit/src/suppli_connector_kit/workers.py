@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+from uuid import UUID
 
 import sqlalchemy.exc
 from suppli_contracts.events.sync import Coverage, ErrorClass, RunError, RunState, WaitsFor
@@ -25,7 +26,15 @@ from suppli_connector_kit.adapters.queue import BULK, PRIORITIES, Claimed, RunQu
 from suppli_connector_kit.adapters.says import reauth_message
 from suppli_connector_kit.domain.coverage import Spans
 from suppli_connector_kit.domain.instants import from_us
-from suppli_connector_kit.engine.ports import ORDERS, LeaseLost, Limits, Publisher, Queue, RunCancelled
+from suppli_connector_kit.engine.ports import (
+    ORDERS,
+    LeaseLost,
+    Limits,
+    Publisher,
+    Queue,
+    Report,
+    RunCancelled,
+)
 from suppli_connector_kit.engine.run import SyncRun
 from suppli_connector_kit.errors import ProviderError
 from suppli_connector_kit.metrics import LEASES_LOST, RUN_SECONDS, RUNNING, RUNS, TAKE_OVERS
@@ -58,8 +67,31 @@ def what_is_away(failure: Exception) -> WaitsFor:
     return WaitsFor.DATABASE if isinstance(failure, sqlalchemy.exc.SQLAlchemyError) else WaitsFor.UNKNOWN
 
 
-class Runner:
-    """Does one claimed run from beginning to end."""
+class Work(Protocol):
+    """What is done in one claimed run."""
+
+    @property
+    def report(self) -> Report:
+        """How far it is."""
+        ...
+
+    @property
+    def coverage(self) -> Mapping[str, Spans] | None:
+        """What is imported of each location, as far as it is recorded; None where that means nothing."""
+        ...
+
+    async def run(self) -> None:
+        """Do it.
+
+        Raises:
+            ProviderError: what it reads ended it; its class says whether to try again.
+            LeaseLost, RunCancelled: see there.
+        """
+        ...
+
+
+class Syncs:
+    """Makes the work of a sync of a claimed run."""
 
     def __init__(
         self,
@@ -71,13 +103,44 @@ class Runner:
         *,
         clock: Clock,
         limits: Limits,
-        times: LeaseTimes,
     ) -> None:
         self._connector, self._keeper, self._database = connector, keeper, database
         self._publisher, self._queue = publisher, queue
-        self._clock, self._limits, self._times = clock, limits, times
+        self._clock, self._limits = clock, limits
         self._slots = asyncio.Semaphore(limits.walks)
-        self._failures: dict[AccountKey, int] = {}
+
+    def __call__(self, claimed: Claimed) -> SyncRun:
+        """Return the run, not yet begun."""
+        job, hold = claimed.job, claimed.hold
+        connection = job.connection
+        session = KeptSession(
+            self._keeper,
+            AccountKey(connection.tenant_id, connection.connection_id),
+            account_id=connection.account_id or "",
+            environment=connection.environment,
+        )
+        revision = self._connector.normaliser_revision
+        return SyncRun(
+            self._connector,
+            session,
+            job,
+            books=SqlBooks(self._database, hold, job, revision=revision, clock=self._clock),
+            publisher=self._publisher,
+            lease=hold,
+            queue=self._queue,
+            clock=self._clock,
+            limits=self._limits,
+            slots=self._slots,
+        )
+
+
+class Runner:
+    """Does one claimed run from beginning to end."""
+
+    def __init__(self, work: Callable[[Claimed], Work], *, clock: Clock, times: LeaseTimes) -> None:
+        """Prepare; `work` says what is done in a claimed run."""
+        self._work, self._clock, self._times = work, clock, times
+        self._failures: dict[UUID, int] = {}
 
     async def __call__(self, claimed: Claimed) -> None:
         """Do the run, and end it in the database; what only waits for our own servers goes back to the
@@ -105,27 +168,8 @@ class Runner:
 
     async def _do(self, claimed: Claimed) -> str:
         job, hold = claimed.job, claimed.hold
-        connection = job.connection
-        key = AccountKey(connection.tenant_id, connection.connection_id)
-        session = KeptSession(
-            self._keeper,
-            key,
-            account_id=connection.account_id or "",
-            environment=connection.environment,
-        )
-        revision = self._connector.normaliser_revision
-        run = SyncRun(
-            self._connector,
-            session,
-            job,
-            books=SqlBooks(self._database, hold, job, revision=revision, clock=self._clock),
-            publisher=self._publisher,
-            lease=hold,
-            queue=self._queue,
-            clock=self._clock,
-            limits=self._limits,
-            slots=self._slots,
-        )
+        key = job.connection.connection_id
+        run = self._work(claimed)
         state, error = RunState.SUCCEEDED, None
         also: tuple[OutMessage, ...] = ()
         try:
@@ -163,7 +207,7 @@ class Runner:
         await hold.finish(state, run.report, error=error, coverage=_coverage(run.coverage), also=also)
         return state.value
 
-    def _delay(self, key: AccountKey) -> float:
+    def _delay(self, key: UUID) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         return 0.2 + full_jitter(failures, base=0.5, cap=30)
 
@@ -280,7 +324,9 @@ class Workers:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def _coverage(covered: dict[str, Spans]) -> tuple[Coverage, ...]:
+def _coverage(covered: Mapping[str, Spans] | None) -> tuple[Coverage, ...] | None:
+    if covered is None:
+        return None
     return tuple(
         Coverage(location_id=location, stream=ORDERS, from_at=from_us(start), to_at=from_us(end))
         for location, spans in sorted(covered.items())

@@ -23,7 +23,7 @@ from suppli_connector_kit.testing import MemoryProvider
 from suppli_connector_kit.testing.provider import PROVIDER
 from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens
-from suppli_connector_kit.workers import Runner
+from suppli_connector_kit.workers import Runner, Syncs
 from suppli_contracts.codec import decode
 from suppli_contracts.events.connections import (
     ConnectedLocation,
@@ -115,7 +115,7 @@ class World:
         return RunQueue(self.database, self.queue_database, holder=holder, times=self.times, clock=self.clock)
 
     def runner(self, publisher: Any = None) -> Runner:
-        return Runner(
+        syncs = Syncs(
             self.provider,
             self.keeper,
             self.database,
@@ -123,8 +123,8 @@ class World:
             NothingBehind(),
             clock=self.clock,
             limits=self.limits,
-            times=self.times,
         )
+        return Runner(syncs, clock=self.clock, times=self.times)
 
     def settings(self, revision: int = 1, **changes: Any) -> ConnectionChanged:
         values: dict[str, Any] = {

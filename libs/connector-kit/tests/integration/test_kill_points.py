@@ -22,7 +22,7 @@ from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
 from suppli_connector_kit.testing.provider import PROVIDER
 from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens
-from suppli_connector_kit.workers import Runner
+from suppli_connector_kit.workers import Runner, Syncs
 from suppli_contracts.codec import decode
 from suppli_contracts.events.catalog import ExternalItemChanged
 from suppli_contracts.events.connections import ConnectionChanged, ConnectionState
@@ -111,7 +111,7 @@ class Sweeping:
         keeper = TokenKeeper(provider, process.seam(self._ground.vault, "vault"), times, clock=self._clock)
         leases = LeaseTimes()
         queue = RunQueue(database, queue_database, holder="one", times=leases, clock=self._clock)
-        runner = Runner(
+        syncs = Syncs(
             provider,
             keeper,
             database,
@@ -119,8 +119,8 @@ class Sweeping:
             process.seam(NothingBehind(), "lag"),
             clock=self._clock,
             limits=Limits(),
-            times=leases,
         )
+        runner = Runner(syncs, clock=self._clock, times=leases)
         # Whether its offset was committed is not known after a death: the command comes again.
         book = ConnectionBook(database, provider=PROVIDER, clock=self._clock)
         await book.store_commands([self._command])

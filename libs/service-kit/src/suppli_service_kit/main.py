@@ -32,7 +32,7 @@ def main(
 
     Args:
         service_factory: wires the service; called inside the event loop.
-        package: of the service, where its migrations are.
+        package: of the service, where its migrations are; several as `migrate` takes them.
         settings: makes the settings; with it `migrate` needs only the migration URL to be set.
         argv: by default the process's.
     """

@@ -22,23 +22,24 @@ class NoMigrations(Exception):
     """The package has no folder `migrations/versions`."""
 
 
-async def migrate(package: str, url: str) -> str | None:
+async def migrate(packages: str, url: str) -> str | None:
     """Bring the database to the newest revision in `<package>/migrations/versions`; no `env.py` is needed.
 
     Idempotent; several at once wait for each other (advisory lock). Each revision is one transaction.
 
     Args:
-        package: importable name of the service, e.g. `suppli_mapping`.
+        packages: importable name of the service, e.g. `suppli_mapping`. Where a database has the tables of
+            more than one package, their names with spaces between them; revisions have different ids then.
         url: of the owner role.
 
     Returns:
-        The revision that the database has now, None where there are no revisions.
+        The revision that the database has now, one for each package; None where there are no revisions.
 
     Raises:
         NoMigrations: the package has none.
         sqlalchemy.exc.SQLAlchemyError: the database refuses; it stays at the last whole revision.
     """
-    return await asyncio.to_thread(_migrate, _folder(package), url)
+    return await asyncio.to_thread(_migrate, [_folder(package) for package in packages.split()], url)
 
 
 def _folder(package: str) -> Path:
@@ -52,28 +53,33 @@ def _folder(package: str) -> Path:
     raise NoMigrations(f"{package} has no folder migrations/versions")
 
 
-def _migrate(folder: Path, url: str) -> str | None:
+def _migrate(folders: list[Path], url: str) -> str | None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(folder))
+    config.set_main_option("script_location", str(folders[0]))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(str(folder / "versions") for folder in folders))
     script = ScriptDirectory.from_config(config)
 
     def upgrade(current: Any, context: Any) -> Any:
-        return script._upgrade_revs("head", current)
+        return script._upgrade_revs("heads", current)
 
     engine = sa.create_engine(sqlalchemy_url(url), poolclass=sa.NullPool, hide_parameters=True)
     try:
         with engine.connect() as locked, engine.connect() as connection:
             locked.execution_options(isolation_level="AUTOCOMMIT")
             locked.execute(sa.text("select pg_advisory_lock(:id)"), {"id": LOCK_ID})
-            with EnvironmentContext(config, script, fn=upgrade, destination_rev="head") as environment:
+            with EnvironmentContext(config, script, fn=upgrade, destination_rev="heads") as environment:
                 environment.configure(connection=connection, transaction_per_migration=True)
                 with environment.begin_transaction():
                     environment.run_migrations()
-            revision: str | None = connection.scalar(sa.text("select version_num from alembic_version"))
+            found = connection.scalars(
+                sa.text("select version_num from alembic_version order by version_num")
+            )
+            revision = ", ".join(found) or None
             connection.commit()
             log.info("database_migrated", revision=revision)
             return revision

@@ -60,6 +60,32 @@ async def test_migrations_run_twice_and_at_once(make_database: Callable[[str], A
     assert await migrate(package, made.owner_url) == "0001"
 
 
+async def test_a_service_has_tables_of_its_own_beside_a_librarys(
+    make_database: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service must not copy a library's tables to add its own, nor miss what the library adds later."""
+
+    def revise(package: str, revision: str, down: str | None, needs: str | None, statement: str) -> None:
+        versions = tmp_path / package / "migrations" / "versions"
+        versions.mkdir(parents=True, exist_ok=True)
+        (tmp_path / package / "__init__.py").touch()
+        (versions / f"{revision}.py").write_text(
+            "from alembic import op\n"
+            f"revision, down_revision, depends_on = {revision!r}, {down!r}, {needs!r}\n"
+            f"def upgrade():\n    op.execute({statement!r})\n"
+        )
+
+    monkeypatch.syspath_prepend(tmp_path)
+    revise("kit_own", "own_0001", None, "0001", "alter table item add column own text")
+    revise("kit_library", "0001", None, None, "create table item (name text)")
+    made = make_database("kit")
+    assert await migrate("kit_library", made.owner_url) == "0001"
+    assert await migrate("kit_library kit_own", made.owner_url) == "own_0001"  # which has 0001 in it
+    revise("kit_library", "0002", "0001", None, "alter table item add column more text")
+    for _ in range(2):
+        assert await migrate("kit_library kit_own", made.owner_url) == "0002, own_0001"
+
+
 async def test_a_package_without_migrations_is_named() -> None:
     """A typo in a deployment must not pass as a migrated database."""
     with pytest.raises(NoMigrations, match="json"):

@@ -173,7 +173,7 @@ class Hold:
         report: Report,
         *,
         error: RunError | None = None,
-        coverage: tuple[Coverage, ...] = (),
+        coverage: tuple[Coverage, ...] | None = (),
         also: Sequence[OutMessage] = (),
     ) -> None:
         """End the run, say so with the connection's whole coverage, and let the lease go; raises
