@@ -23,6 +23,7 @@ from suppli_contracts.events import (
     ReauthRequired,
     RunSync,
     SaleRecorded,
+    SalesDayStated,
     SyncRunChanged,
 )
 
@@ -98,6 +99,7 @@ CONNECTIONS = "suppli.connections.v1"
 SYNC_EVENTS = "suppli.sync.events.v1"
 SALES_RAW = "suppli.sales.raw.v1"
 SALES_PRODUCTS = "suppli.sales.products.v1"
+SALES_DAYS = "suppli.sales.days.v1"
 CATALOG_EXTERNAL = "suppli.catalog.external.v1"
 CATALOG_PRODUCTS = "suppli.catalog.products.v1"
 CATALOG_LOCATIONS = "suppli.catalog.locations.v1"
@@ -194,6 +196,16 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             consumers=(),
             partitions=_SALES_PARTITIONS,
             retention_days=90,
+        ),
+        Topic(
+            name=SALES_DAYS,
+            description="What is known of each business day of a Suppli location, by the ways its sales come",
+            key="tenant + location + business date",
+            producers=(Producer("mapping", (SalesDayStated,)),),
+            consumers=(),
+            partitions=_SALES_PARTITIONS,
+            cleanup=Cleanup.COMPACT,
+            retention_days=None,
         ),
         Topic(
             name=MAPPING_EVENTS,

@@ -40,6 +40,7 @@ connections = Table(
     _at("started_at"),
     Column("first_day", Date),
     Column("locations", JSONB, nullable=False),
+    Column("way", JSONB, nullable=False),
     Column("reauth_reason", Text),
     _at("reauth_at"),
     _at("works_until"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -102,6 +103,34 @@ async def test_a_start_needs_ties_and_confirmed_zones(admin: Person, code: str, 
     await until(lambda: heard.of(ConnectionChanged, connection_id=connection, revision=changed["revision"]))
     (said,) = heard.of(ConnectionChanged, connection_id=connection, revision=changed["revision"])
     assert (said.schedule.kind, said.schedule.cron) == (ScheduleKind.CRON, "30 4 * * MON-FRI")
+
+
+async def test_a_way_names_a_connection_of_the_same_tenant_and_is_said(
+    sign_in: Callable[..., Person], deployment: Deployment, heard: Heard
+) -> None:
+    """Named at a stranger's connection, or unsaid, a till's files count beside its connection, twice."""
+    codes = [f"code-{uuid4().hex}" for _ in range(3)]
+    for each in codes:
+        deployment.neighbours.account(each, f"M{uuid4().hex}")
+    admin, stranger = sign_in(uuid4()), sign_in(uuid4())
+    till, files, foreign = (
+        await admin.started(codes[0]), await admin.started(codes[1]), await stranger.started(codes[2])
+    )  # fmt: skip
+    path = f"/v1/connections/{files}"
+    for wrong in (foreign, files, str(uuid4())):
+        refused = await admin.refused(
+            422, "invalid-request", "PATCH", path, json={"way": {"stands_for": wrong}}
+        )
+        assert [error["field"] for error in refused["errors"]] == ["$.way.stands_for"]
+    way = {"stands_for": till, "only_compare": True}
+    changed = await admin.ask("PATCH", path, json={"way": way})
+    assert changed["way"] == way
+    assert (await admin.ask("GET", path))["way"] == way
+    await until(lambda: heard.of(ConnectionChanged, connection_id=files, revision=changed["revision"]))
+    (said,) = heard.of(ConnectionChanged, connection_id=files, revision=changed["revision"])
+    assert (str(said.way.stands_for), said.way.only_compare) == (till, True)
+    alone = {"stands_for": None, "only_compare": False}
+    assert (await admin.ask("PATCH", path, json={"way": {}}))["way"] == alone
 
 
 async def test_while_neighbours_are_down_what_is_ours_still_answers(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from suppli_contracts.events.connections import (
     ConnectedLocation,
     ConnectionState,
     Schedule,
     ScheduleKind,
+    Way,
     ZonePeriod,
 )
 from suppli_contracts.internal import Account, AccountLocation
@@ -24,6 +27,7 @@ from suppli_gateway.connections.changes import (
     with_settings,
 )
 from suppli_gateway.connections.domain import Connection, NotAllowed
+from suppli_gateway.connections.ways import OtherWay, way_errors
 
 NOW = datetime(2026, 3, 2, 3, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -197,3 +201,34 @@ def test_zones_are_kept_with_their_dates() -> None:
     for wrong in (change(day_cutoff="05:00"), later, change(from_date=date(2026, 5, 1))):
         with pytest.raises(Invalid):
             changed_locations(bare, [wrong], suppli_locations=())
+
+
+def _refused(way: Way, other: OtherWay, locations: tuple[ConnectedLocation, ...] = (TIED,)) -> list[str]:
+    return [error.reason for error in way_errors(UUID(int=1), way, locations, other)]
+
+
+def test_only_a_connection_that_sells_at_the_same_place_can_be_stood_for() -> None:
+    """A file would take another shop's day away, or two ways would each wait for the other."""
+    till = connected(connection_id=UUID(int=9), locations=(TIED,))
+    way = Way(stands_for=till.connection_id)
+    assert _refused(way, OtherWay(till, stood_for=False)) == []
+    assert _refused(Way(only_compare=True), OtherWay(None, stood_for=True)) == []
+    assert "of this tenant" in _refused(way, OtherWay(None, stood_for=False))[0]
+    assert "itself" in _refused(Way(stands_for=UUID(int=1)), OtherWay(till, stood_for=False))[0]
+    for third in (Way(stands_for=UUID(int=7)), Way(only_compare=True)):
+        assert "of its own" in _refused(way, OtherWay(replace(till, way=third), stood_for=False))[0]
+    assert "stands for this one" in _refused(way, OtherWay(till, stood_for=True))[0]
+    elsewhere = msgspec.structs.replace(TIED, suppli_location_id="other")
+    assert "no Suppli location" in _refused(way, OtherWay(till, stood_for=False), (elsewhere,))[0]
+
+
+def test_a_way_is_said_and_a_change_of_it_is_a_change() -> None:
+    """Mapping hears of it by this event alone: unsaid, a week by file and by connection counts twice."""
+    way = Way(stands_for=UUID(int=9), only_compare=True)
+    before = connected(locations=(TIED,))
+    after = with_settings(
+        before, schedule=None, start_date=None, locations=before.locations, way=way, now=LATER
+    )
+    assert (after.event().way, after.revision) == (way, before.revision + 1)
+    kept = with_settings(after, schedule=None, start_date=None, locations=before.locations, now=LATER)
+    assert kept is after

@@ -3,6 +3,7 @@
 from suppli_contracts.events.base import Event
 from suppli_contracts.events.catalog import ExternalItemChanged, LocationChanged, ProductChanged
 from suppli_contracts.events.connections import ConnectionChanged
+from suppli_contracts.events.days import SalesDayStated
 from suppli_contracts.events.mapping import ItemUnmapped, MappingChanged
 from suppli_contracts.events.sales import ProductSaleRecorded, SaleRecorded
 from suppli_contracts.events.sync import (
@@ -25,6 +26,7 @@ ALL: tuple[type[Event], ...] = (
     ProductChanged,
     LocationChanged,
     ProductSaleRecorded,
+    SalesDayStated,
     ItemUnmapped,
     MappingChanged,
 )
@@ -44,5 +46,6 @@ __all__ = [
     "ReauthRequired",
     "RunSync",
     "SaleRecorded",
+    "SalesDayStated",
     "SyncRunChanged",
 ]

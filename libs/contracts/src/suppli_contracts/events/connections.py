@@ -87,6 +87,22 @@ class ConnectedLocation(Part, frozen=True, kw_only=True):
     zones: tuple[ZonePeriod, ...] = ()
 
 
+class Way(Part, frozen=True, kw_only=True):
+    """Whose sales a connection carries, where another connection carries the same ones.
+
+    Per Suppli location, till and business date exactly one way counts: the connection that is stood for on
+    its complete days, on the others the newest file. What does not count stays visible as superseded.
+
+    Attributes:
+        stands_for: the connection whose sales these are, too (a till's, exported into files); None = they
+            are a till's of its own.
+        only_compare: these sales never count; their totals are shown in the day's statement.
+    """
+
+    stands_for: UUID | None = None
+    only_compare: bool = False
+
+
 class ConnectionChanged(Event, frozen=True, kw_only=True):
     """A connection as it now stands (topic `suppli.connections.v1`, compacted).
 
@@ -97,6 +113,7 @@ class ConnectionChanged(Event, frozen=True, kw_only=True):
         account_id: the provider's account, once known.
         start_date: sales before this business date are read past, never published; None = not confirmed.
         first_day: the day the connection was first connected; sales before it are `historical`.
+        way: whether it carries the same sales as another connection.
         disconnected_at: since when it is disconnected.
         erase: with `disconnected`: consumers erase what they hold of it, without reversals.
         deleted: the last value of this key; its tombstone follows 30 days later.
@@ -115,6 +132,7 @@ class ConnectionChanged(Event, frozen=True, kw_only=True):
     start_date: date | None = None
     first_day: date | None = None
     locations: tuple[ConnectedLocation, ...] = ()
+    way: Way = Way()
     disconnected_at: Instant | None = None
     erase: bool = False
     deleted: bool = False

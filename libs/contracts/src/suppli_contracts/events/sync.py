@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
@@ -141,6 +142,45 @@ class Coverage(Part, frozen=True, kw_only=True):
     to_at: Instant
 
 
+class CoveredDays(Part, frozen=True, kw_only=True):
+    """Business dates of a location that a run's source covers completely, as a file does: both included.
+
+    A date without a sale between them was asked for, too: nothing was sold then.
+
+    Attributes:
+        location_id: the provider's location, as in the raw sales.
+        withdrawn: no longer covered: the import of these dates was undone. Other dates stay as they were.
+    """
+
+    location_id: str
+    from_date: date
+    to_date: date
+    withdrawn: bool = False
+
+
+class Emptiness(OpenEnum):
+    """What it is worth that a run found no sale. Zero needs evidence: without it, it is `suspect`."""
+
+    EMPTY_VERIFIED = "empty_verified"
+    SUSPECT = "suspect"
+    UNKNOWN = "unknown"
+
+
+class NothingFound(Part, frozen=True, kw_only=True):
+    """A run that found no sale says what that is worth.
+
+    Attributes:
+        outcome: `empty_verified` = the provider was asked for exactly the run's window, every chosen location
+            answered, and no sale was expected then; `suspect` otherwise.
+        reason: one sentence for a person, where it is suspect.
+        location_ids: the provider's locations that are in doubt.
+    """
+
+    outcome: Emptiness
+    reason: str | None = None
+    location_ids: tuple[str, ...] = ()
+
+
 class RunCounts(Part, frozen=True, kw_only=True):
     """What a run has read and done so far.
 
@@ -183,7 +223,11 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
     Attributes:
         sequence: 0 from the scheduler, then growing within the attempt.
         progress: 0 to 1 where the connector can tell.
-        coverage: the connection's whole coverage, on the event that ends a run.
+        coverage: the connection's whole coverage, on the event that ends a run; None = it is not said.
+        days: on the event that ends a run: the business dates that its source (a file) covers completely,
+            or no longer covers. Earlier runs' dates stay; for a date, the newest run's word (by `at`) holds.
+        nothing_found: on the event that ends a run without a sale: what that is worth; None = sales were
+            found, or the writer cannot tell.
         next_attempt_at: on a queued retry: when it will be tried.
         waits_for: on a running run: what it waits for before it goes on; None = it works.
         republish: from the scheduler: what a run of kind `republish` says again.
@@ -206,6 +250,8 @@ class SyncRunChanged(Event, frozen=True, kw_only=True):
     counts: RunCounts = RunCounts()
     error: RunError | None = None
     coverage: tuple[Coverage, ...] | None = None
+    days: tuple[CoveredDays, ...] = ()
+    nothing_found: NothingFound | None = None
     next_attempt_at: Instant | None = None
     waits_for: WaitsFor | None = None
     republish: Republish | None = None

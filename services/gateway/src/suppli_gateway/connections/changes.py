@@ -14,6 +14,7 @@ from suppli_contracts.events.connections import (
     ConnectedLocation,
     Schedule,
     ScheduleKind,
+    Way,
     ZonePeriod,
 )
 from suppli_service_kit.cron import EXAMPLE, BadCron, cron
@@ -234,6 +235,7 @@ def with_settings(
     schedule: Schedule | None,
     start_date: date | None,
     locations: tuple[ConnectedLocation, ...],
+    way: Way | None = None,
     now: datetime,
 ) -> Connection:
     """Return the connection with new settings; unchanged, with the same revision, where nothing differs.
@@ -254,7 +256,14 @@ def with_settings(
         ]
         if errors:
             raise Invalid(errors)
-    new = (schedule or connection.schedule, start_date or connection.start_date, locations)
-    if new == (connection.schedule, connection.start_date, connection.locations):
+    changed = connection.changed(
+        now,
+        schedule=schedule or connection.schedule,
+        start_date=start_date or connection.start_date,
+        locations=locations,
+        way=connection.way if way is None else way,
+    )
+    said = (changed.schedule, changed.start_date, changed.locations, changed.way)
+    if said == (connection.schedule, connection.start_date, connection.locations, connection.way):
         return connection
-    return connection.changed(now, schedule=new[0], start_date=new[1], locations=new[2])
+    return changed

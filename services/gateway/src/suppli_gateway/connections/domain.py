@@ -13,6 +13,7 @@ from suppli_contracts.events.connections import (
     ConnectionChanged,
     ConnectionState,
     Schedule,
+    Way,
 )
 from suppli_contracts.internal import Account
 
@@ -38,6 +39,7 @@ class Connection:
         revision: +1 with every change.
         start_date: drafted until `started_at`, binding from then on; likewise `schedule`.
         first_day: the day of the first authorization; sales before it are historical.
+        way: whether it carries the same sales as another connection.
         reauth_reason: why a person must authorize again; None = not needed.
         works_until: the access token held still works until then.
         authorized_at: the newest authorization; what was found out before it is obsolete.
@@ -54,6 +56,7 @@ class Connection:
     changed_at: datetime
     schedule: Schedule = field(default_factory=Schedule)
     locations: tuple[ConnectedLocation, ...] = ()
+    way: Way = field(default_factory=Way)
     account_id: str | None = None
     account_name: str | None = None
     start_date: date | None = None
@@ -95,6 +98,7 @@ class Connection:
             start_date=self.start_date if self.started else None,
             first_day=self.first_day,
             locations=self.locations,
+            way=self.way,
             disconnected_at=self.disconnected_at,
             erase=self.erase,
             deleted=self.deleted_at is not None,

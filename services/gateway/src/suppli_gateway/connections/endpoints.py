@@ -97,7 +97,7 @@ async def get_connection(connection_id: UUID, access: Viewer, gateway: InGateway
 async def change_settings(
     connection_id: UUID, body: SettingsBody, access: Admin, gateway: InGateway
 ) -> ConnectionDetails:
-    """Change schedule, start date and locations: all that is given, or nothing and every error."""
+    """Change schedule, start date, locations and way: all that is given, or nothing and every error."""
     return await service.patch(
         gateway,
         access,
@@ -105,6 +105,7 @@ async def change_settings(
         schedule=body.schedule.schedule() if body.schedule else None,
         start_date=body.start_date,
         locations=[location.change() for location in body.locations],
+        way=body.way.way() if body.way else None,
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from suppli_contracts.events.connections import ConnectedLocation, ConnectionState, Schedule
+from suppli_contracts.events.connections import ConnectedLocation, ConnectionState, Schedule, Way
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.outbox import enqueue
 
@@ -21,7 +21,7 @@ from suppli_gateway.outgoing import connection_message
 from suppli_gateway.tables import connections
 
 _PLAIN = tuple(
-    field.name for field in fields(Connection) if field.name not in ("state", "schedule", "locations")
+    field.name for field in fields(Connection) if field.name not in ("state", "schedule", "locations", "way")
 )
 
 
@@ -31,6 +31,7 @@ def _values(connection: Connection) -> dict[str, Any]:
         "state": connection.state.value,
         "schedule": msgspec.to_builtins(connection.schedule),
         "locations": msgspec.to_builtins(connection.locations),
+        "way": msgspec.to_builtins(connection.way),
     }
 
 
@@ -40,6 +41,7 @@ def _read(row: sa.RowMapping) -> Connection:
         state=ConnectionState(row["state"]),
         schedule=msgspec.convert(row["schedule"], Schedule),
         locations=msgspec.convert(row["locations"], tuple[ConnectedLocation, ...]),
+        way=msgspec.convert(row["way"], Way),
     )
 
 
@@ -67,6 +69,13 @@ class ConnectionRepository:
             connections.c.deleted_at.is_(None),
         )
         return await self._one(query.with_for_update())
+
+    async def is_stood_for(self, connection_id: UUID) -> bool:
+        """Return whether another connection of the tenant carries the same sales as this one."""
+        query = sa.select(sa.literal(1)).where(
+            connections.c.way["stands_for"].astext == str(connection_id), connections.c.deleted_at.is_(None)
+        )
+        return (await self._transaction.execute(query.limit(1))).first() is not None
 
     async def page(self, *, after: UUID | None, limit: int, state: str | None = None) -> list[Connection]:
         """Return at most `limit` connections with ids above `after`, oldest first."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
-from suppli_contracts.events.connections import Schedule, ScheduleKind
+from suppli_contracts.events.connections import Schedule, ScheduleKind, Way
 
 from suppli_gateway.connections.changes import LocationChange
 from suppli_gateway.runs.schemas import REQUESTED_EXAMPLE, RUN_EXAMPLE, RequestedRun, RunView, WaitsForName
@@ -56,6 +56,7 @@ CONNECTION_EXAMPLE: Any = {
 DETAILS_EXAMPLE: Any = {
     **CONNECTION_EXAMPLE,
     "locations": [LOCATION_EXAMPLE],
+    "way": {"stands_for": None, "only_compare": False},
     "active_run": None,
     "last_run": {**RUN_EXAMPLE, "state": "succeeded", "progress": 1.0},
     "errors": [],
@@ -160,6 +161,25 @@ class LocationBody(BaseModel):
         )
 
 
+class WayBody(BaseModel):
+    """Whether a connection carries the same sales as another: a till's files beside its connection.
+
+    Per location and business day one of the two counts: the connection on its complete days, else the newest
+    file. What does not count stays visible.
+    """
+
+    model_config = _example({"stands_for": CONNECTION_ID, "only_compare": False})
+
+    stands_for: UUID | None = Field(
+        None, description="The connection whose sales these are, too; tied to the same Suppli location."
+    )
+    only_compare: bool = Field(False, description="These sales never count: they only check a day.")
+
+    def way(self) -> Way:
+        """Return the same as the events say it."""
+        return Way(stands_for=self.stands_for, only_compare=self.only_compare)
+
+
 class SettingsBody(BaseModel):
     """What changes in a connection's settings; what is left out stays as it is."""
 
@@ -168,6 +188,7 @@ class SettingsBody(BaseModel):
     schedule: ScheduleBody | None = None
     start_date: date | None = Field(None, description="Sales before this business date are read past.")
     locations: list[LocationBody] = Field(default_factory=list, max_length=500)
+    way: WayBody | None = Field(None, description="Given, it replaces the whole way.")
 
 
 class StartBody(BaseModel):
@@ -234,6 +255,13 @@ class LocationView(BaseModel):
     zones: list[ZoneView]
 
 
+class WayView(BaseModel):
+    """Whether a connection carries the same sales as another."""
+
+    stands_for: UUID | None = None
+    only_compare: bool = False
+
+
 class AccountView(BaseModel):
     """The provider's account."""
 
@@ -289,6 +317,7 @@ class ConnectionDetails(ConnectionView):
     model_config = _example(DETAILS_EXAMPLE)
 
     locations: list[LocationView]
+    way: WayView
     active_run: RunView | None = None
     last_run: RunView | None = None
     errors: list[ConnectionErrorView] = Field(description="The newest errors, newest first.")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
-from suppli_contracts.events.connections import Schedule
+from sqlalchemy.ext.asyncio import AsyncConnection
+from suppli_contracts.events.connections import Schedule, Way
 from suppli_contracts.events.sync import Republish, RunKind
 from suppli_contracts.internal import Run, RunRequest
 from suppli_service_kit.logs import get_logger
@@ -28,6 +29,7 @@ from suppli_gateway.connections.domain import Connection, NotAllowed, disconnect
 from suppli_gateway.connections.repository import ConnectionRepository
 from suppli_gateway.connections.schemas import ConnectionDetails
 from suppli_gateway.connections.views import connection_details
+from suppli_gateway.connections.ways import OtherWay, way_errors
 from suppli_gateway.context import Gateway
 from suppli_gateway.locations.repository import existing_locations
 from suppli_gateway.refusals import invalid, no_such, not_allowed
@@ -84,11 +86,13 @@ async def patch(
     schedule: Schedule | None,
     start_date: date | None,
     locations: Sequence[LocationChange],
+    way: Way | None = None,
 ) -> ConnectionDetails:
     """Change settings: all of them, or none and every error."""
     ties = {change.suppli_location_id for change in locations if change.suppli_location_id is not None}
     async with gateway.database.transaction([access.tenant_id]) as transaction:
         known = await existing_locations(transaction, ties)
+        other = await _other_way(gateway, transaction, connection_id, way)
 
     def transition(connection: Connection) -> Connection:
         errors = schedule_errors(schedule) if schedule is not None else []
@@ -97,14 +101,32 @@ async def patch(
             changed = changed_locations(connection.locations, locations, suppli_locations=known)
         except Invalid as error:
             raise Invalid([*errors, *error.errors]) from None
+        if way is not None:
+            errors += way_errors(connection_id, way, changed, other)
         if errors:
             raise Invalid(errors)
         return with_settings(
-            connection, schedule=schedule, start_date=start_date, locations=changed, now=gateway.clock.now()
+            connection,
+            schedule=schedule,
+            start_date=start_date,
+            locations=changed,
+            way=way,
+            now=gateway.clock.now(),
         )
 
     _, details = await change(gateway, access, connection_id, transition)
     return details
+
+
+async def _other_way(
+    gateway: Gateway, transaction: AsyncConnection, connection_id: UUID, way: Way | None
+) -> OtherWay:
+    if way is None or way.stands_for is None:
+        return OtherWay(None, stood_for=False)
+    repository = ConnectionRepository(transaction, gateway.clock)
+    return OtherWay(
+        await repository.find(way.stands_for), stood_for=await repository.is_stood_for(connection_id)
+    )
 
 
 def _start_errors(gateway: Gateway, start_date: date | None) -> list[FieldError]:

@@ -18,6 +18,7 @@ from suppli_gateway.connections.schemas import (
     LocationView,
     ScheduleView,
     StateName,
+    WayView,
 )
 from suppli_gateway.outages import Outages
 from suppli_gateway.runs.domain import RunCopy
@@ -210,6 +211,7 @@ async def connection_details(
     return ConnectionDetails(
         **connection_fields(connection, facts),
         locations=[LocationView.model_validate(_location(location)) for location in connection.locations],
+        way=WayView(stands_for=connection.way.stands_for, only_compare=connection.way.only_compare),
         active_run=run_view(active) if active else None,
         last_run=run_view(tried) if tried else None,
         errors=[
