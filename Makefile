@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime ## the whole system on this machine: connect, sync, map, 
 
 # A run of its own, with servers of its own, for each group: what one leaves on a topic is not another's backlog.
 SUITES := "sandbox deploy libs/contracts libs/service-kit" libs/connector-kit \
-  "services/connector-square services/connector-clover services/connector-upload services/gateway" services/mapping services/sync-scheduler tests
+  "$(sort $(wildcard services/connector-*)) services/gateway" services/mapping services/sync-scheduler tests
 
 test: $(VENV)/.development ## every test, against real servers (ARGS: one run of pytest with these arguments)
 ifdef ARGS
@@ -57,7 +57,7 @@ check: $(VENV)/.development ## format, lint, types, import rules, generated file
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy $(foreach package,$(PACKAGES),$(package)src) tools
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python -m tools.generate --check
 	@$(BIN)/python -m suppli_gateway openapi --check
 	@$(BIN)/python -m tests.breaks --check
 
@@ -65,8 +65,8 @@ format: $(VENV)/.development ## rewrite the code in the one format
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
-generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, Kafka topics and ACLs
-	@$(BIN)/python tools/generate.py
+generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, topics, ACLs, policies, containers
+	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m suppli_gateway openapi
 
 bench: $(VENV)/.development ## measure, next to bare-bones baselines

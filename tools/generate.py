@@ -1,6 +1,7 @@
-"""Write what is generated and committed: schemas, AsyncAPI, topics, ACLs, Vault policies, table of metrics.
+"""Write what is generated and committed: schemas, AsyncAPI, topics, ACLs, Vault policies, table of metrics,
+what the containers and the import rules need of each connector.
 
-`python tools/generate.py` writes, `--check` only says what is out of date (exit 1).
+`python -m tools.generate` writes, `--check` only says what is out of date (exit 1).
 """
 
 from __future__ import annotations
@@ -21,21 +22,15 @@ from suppli_contracts.schemas import name_of, schema_of
 from suppli_contracts.topics import DAY_MS, REGISTRY, Cleanup, Topic
 from suppli_service_kit.metrics import DEFINITIONS
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import containers
+from tools.connectors import connectors
+from tools.workspace import ROOT, import_rules, packages, workspace
+
 CONTRACTS = ROOT / "libs" / "contracts"
 HEADER = "# Generated from the topic registry of suppli_contracts by `make generate`; not edited by hand.\n"
 
 METRICS_BEGIN, METRICS_END = "<!-- metrics -->", "<!-- /metrics -->"
 METRICS_HEAD = ("| metric | labels | meaning | what to do |", "| --- | --- | --- | --- |")
-PACKAGES = (
-    "suppli_service_kit",
-    "suppli_connector_kit",
-    "suppli_connector_square",
-    "suppli_connector_clover",
-    "suppli_gateway",
-    "suppli_mapping",
-    "suppli_sync_scheduler",
-)
 _NOT_LOADED = re.compile(r"\.(__main__|migrations|testing)\b")
 _ROW = re.compile(r"^\| `(?P<name>suppli_\w+)` \|.*\| (?P<advice>[^|]*) \|$", re.MULTILINE)
 
@@ -74,7 +69,19 @@ def generated() -> dict[Path, str]:
         if kind == "connector":
             policy = ROOT / "deploy" / "vault" / "policies" / f"{service}.hcl"
             files[policy] = HEADER + CONNECTOR_POLICY.format(provider=provider)
+    services, docker = _services(), ROOT / "deploy" / "docker"
+    compose = ROOT / "docker-compose.yml"
+    files[compose] = containers.composition(compose, services, connectors())
+    files[docker / "replicas.yml"] = containers.replicas(services)
+    files[docker / "applications.json"] = containers.applications(connectors())
+    for path, listed in ((ROOT / ".importlinter", import_rules), (ROOT / "pyproject.toml", workspace)):
+        files[path] = listed(path)
     return files
+
+
+def _services() -> list[str]:
+    """Return every service, the connectors last."""
+    return sorted(_acls_by_service(), key=lambda name: (name.startswith("connector-"), name))
 
 
 def _acls_by_service() -> set[str]:
@@ -153,9 +160,9 @@ def _rights(rights: dict[str, dict[str, set[str]]], service: str) -> dict[str, s
 
 def _load_all() -> None:
     """Load every module of every service: a metric is defined where its module is loaded."""
-    for package in PACKAGES:
-        found = importlib.import_module(package)
-        for module in pkgutil.walk_packages(found.__path__, f"{package}."):
+    for package in packages("libs/*", "services/*"):
+        found = importlib.import_module(package.name)
+        for module in pkgutil.walk_packages(found.__path__, f"{package.name}."):
             if not _NOT_LOADED.search(module.name):
                 importlib.import_module(module.name)
 

@@ -17,7 +17,7 @@ from string import Template
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(file.stem for file in (ROOT / "deploy/vault/policies").glob("*.hcl"))
 ROLES = {"database": "app", "relay": "relay", "migration": "owner"}
-SANDBOX = {"client_id": "sandbox-sq0idb-suppli", "client_secret": "sandbox-sq0csb-secret"}
+APPLICATIONS = json.loads((ROOT / "deploy/docker/applications.json").read_text())
 
 
 def prepare(folder: Path) -> list[str]:
@@ -35,8 +35,8 @@ def contents() -> dict[str, str]:
         "openbao-database-url": _url("openbao", "owner", scheme="postgresql") + "?sslmode=disable",
         "operator-role-id": secrets.token_urlsafe(24),
         "operator-secret-id": secrets.token_urlsafe(24),
-        "app-square.json": json.dumps(SANDBOX),
         "openbao.hcl": _vault_configuration(),
+        **{f"app-{provider}.json": json.dumps(ours) for provider, ours in APPLICATIONS.items()},
     }
     for service in SERVICES:
         files |= {f"{service}-{part}": secrets.token_urlsafe(24) for part in ("role-id", "secret-id")}

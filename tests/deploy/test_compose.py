@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import stat
 import subprocess
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from suppli_demo.system import SERVICES
+from suppli_demo.system import CONNECTORS, SERVICES
+from suppli_embedded.environment import prefix
 from suppli_embedded.openbao import VaultFolder
+from suppli_sandbox.providers import local_providers
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -104,7 +107,7 @@ def test_a_second_replica_is_the_service_under_another_name() -> None:
     assert set(replicas) == {f"{name}-2" for name in OURS}
     for name, part in replicas.items():
         original = name.removesuffix("-2")
-        variable = f"SUPPLI_{original.upper().replace('-', '_')}_INSTANCE_ID"
+        variable = f"{prefix(original)}_INSTANCE_ID"
         assert part["extends"] == {"file": "docker-compose.yml", "service": original}
         assert part["environment"] == {variable: name}
         assert PARTS[original]["environment"][variable] == f"{original}-1"
@@ -122,7 +125,21 @@ def test_only_the_gateway_is_published_and_only_here() -> None:
     assert published == {"gateway": ["127.0.0.1:${SUPPLI_PORT:-8080}:8080"]}
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     outside = {name for name, part in PARTS.items() if set(part.get("networks", [])) - {"inside"}}
-    assert outside == {"gateway", "connector-square"}
+    provided = {name for name in OURS if f"{prefix(name)}_BASE_URL" in PARTS[name]["environment"]}
+    assert outside == {"gateway"} | provided
+
+
+def test_gateway_and_scheduler_know_every_connector_and_each_finds_its_local_provider() -> None:
+    """Else a provider could not be connected where everything else says it can."""
+    known = json.loads(PARTS["gateway"]["environment"]["SUPPLI_GATEWAY_CONNECTOR_URLS"])
+    assert known == {part.provider: f"http://{part.name}:8081" for part in CONNECTORS}
+    commanded = PARTS["sync-scheduler"]["environment"]["SUPPLI_SYNC_SCHEDULER_PROVIDERS"]
+    assert set(commanded.split(",")) == set(known)
+    assert PARTS["sandbox"]["command"][0] == "all"
+    for part in CONNECTORS:
+        if local := local_providers().get(part.provider or ""):
+            address = PARTS[part.name]["environment"][f"{prefix(part.name)}_BASE_URL"]
+            assert address.endswith(f":-http://sandbox:{local.port}}}"), address
 
 
 def test_what_is_for_development_is_in_no_service() -> None:

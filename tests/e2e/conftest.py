@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from suppli_contracts.events import ProductSaleRecorded
 from suppli_demo.consumer import product_sales
 from suppli_demo.shop import Shop, Tie, wait_for
-from suppli_demo.system import System
+from suppli_demo.system import CONNECTORS, System
+from suppli_embedded.environment import prefix
 from suppli_embedded.processes import ServiceProcess
 from suppli_sandbox.client import GenerateSpec, LocationSpec, MerchantSpec
 
@@ -38,11 +39,14 @@ FAST = {
         "SUPPLI_SYNC_SCHEDULER_SILENT_AFTER_SECONDS": "5",
         "SUPPLI_SYNC_SCHEDULER_DAILY_JITTER_SECONDS": "0",
     },
-    "connector-square": {
-        "SUPPLI_CONNECTOR_SQUARE_LEASE_SECONDS": "6",
-        "SUPPLI_CONNECTOR_SQUARE_RENEW_SECONDS": "1",
-        "SUPPLI_CONNECTOR_SQUARE_PUBLISH_SECONDS": "4",
-        "SUPPLI_CONNECTOR_SQUARE_PAGE_SIZE": "200",
+    **{
+        part.name: {
+            f"{prefix(part.name)}_LEASE_SECONDS": "6",
+            f"{prefix(part.name)}_RENEW_SECONDS": "1",
+            f"{prefix(part.name)}_PUBLISH_SECONDS": "4",
+            f"{prefix(part.name)}_PAGE_SIZE": "200",
+        }
+        for part in CONNECTORS
     },
 }
 

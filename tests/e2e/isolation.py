@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection, sql
-from suppli_demo.system import SERVICES, Part, System
+from suppli_demo.system import CONNECTORS, SERVICES, Part, System
 from suppli_embedded.postgres import PostgresServer, ServiceDatabase
 from suppli_service_kit.migrations import migrate
 
@@ -20,7 +20,7 @@ OPEN = {
     "gateway": {"due"},
     "sync-scheduler": {"due"},
     "mapping": {"restatement_queue"},
-    "connector-square": {"sync_queue", "connection_times"},
+    **{part.name: {"sync_queue", "connection_times"} for part in CONNECTORS},
 }
 """What names tenants without a policy: queues of ids and times, so that work is found for any tenant."""
 

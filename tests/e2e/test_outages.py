@@ -23,6 +23,7 @@ from tests.e2e.test_changes import LATTE, order, two_items
 from tests.e2e.test_tenants import SPAN
 
 SERVICES = ("gateway", "sync-scheduler", "mapping", "connector-square")
+"""Those that this shop needs; a connector of another provider is none of them."""
 Probe = tuple[str, str]
 """Method and path of a call of the public API."""
 
@@ -146,7 +147,7 @@ def recovered(system: System) -> None:
     """Wait until every service says that all is well."""
 
     def well() -> bool | None:
-        return True if all(ready(system, each)[1]["status"] == "ok" for each in SERVICES) else None
+        return True if all(ready(system, each)[1]["status"] == "ok" for each in system.services) else None
 
     wait_for(well, "every service to be well again", 60)
 
@@ -165,7 +166,7 @@ def outage(system: System, strike: Callable[[], None], mend: Callable[[], None])
 def test_without_kafka_everything_answers_and_sales_come_when_it_is_back(shop: Shop) -> None:
     system = shop.system
     with outage(system, system.runtime.kafka.stop, system.runtime.kafka.start):
-        for service in SERVICES:
+        for service in system.services:
             degraded(system, service, "kafka")
         shop.answers(*shop.pages())
         assert "messages cannot be delivered" in shop.says("messaging")["status"]
@@ -187,7 +188,7 @@ def test_without_vault_a_token_at_hand_goes_on_and_a_run_without_one_waits(shop:
         bao.start()
 
     with outage(system, bao.seal, unseal):
-        for service in SERVICES:
+        for service in system.services:
             degraded(system, service, "vault")
         shop.answers(*shop.pages(), *shop.asks("connector-square"), *shop.asks("mapping"))
         shop.sell()
@@ -225,7 +226,7 @@ def without_database(system: System, service: str) -> Iterator[None]:
         wait_for(lambda: ready(system, service)[0] == 503 or None, f"{service} to take no requests")
         assert ready(system, service)[1]["checks"]["database"] != "ok"
         assert metric(system, service, "suppli_check_ok", check="database") == 0
-        for other in SERVICES:
+        for other in system.services:
             assert other == service or ready(system, other)[0] == 200, other
         yield
 

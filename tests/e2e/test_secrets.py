@@ -19,10 +19,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from suppli_demo.shop import Refused, Shop, wait_for
-from suppli_demo.system import CLIENT_SECRET, System
+from suppli_demo.system import System
 from suppli_embedded.environment import prefix
 from suppli_sandbox.client import LocationSpec, MerchantSettings, MerchantSpec
 
+from tests.e2e.clover import connect_clover, new_merchant
 from tests.e2e.collector import Collector, collecting
 from tests.e2e.conftest import ZONE, World, environment, sign_in
 from tests.e2e.personal import Canaries, custom_lines, letters, not_understood, personal_order
@@ -68,6 +69,12 @@ class Evidence:
             if status >= 400:
                 yield f"{what} -> {status}", body
 
+    def keep(self, answer: httpx.Response) -> None:
+        """Keep what somebody got."""
+        answer.read()
+        request = answer.request
+        self.answers.append((f"{request.method} {request.url.path}", answer.status_code, answer.content))
+
     def watch(self, shop: Shop) -> None:
         """Keep what a person sends and gets."""
 
@@ -75,12 +82,7 @@ class Evidence:
             if key := request.headers.get("idempotency-key"):
                 self.secrets[f"idempotency key of {request.url.path} {len(self.secrets)}"] = key
 
-        def got(answer: httpx.Response) -> None:
-            answer.read()
-            request = answer.request
-            self.answers.append((f"{request.method} {request.url.path}", answer.status_code, answer.content))
-
-        shop.client.event_hooks = {"request": [sent], "response": [got]}
+        shop.client.event_hooks = {"request": [sent], "response": [self.keep]}
         token = shop.client.headers["authorization"].removeprefix("Bearer ")
         self.secrets |= {"a person's token": token, "its signature": token.rpartition(".")[2]}
 
@@ -100,7 +102,7 @@ def evidence(system: System) -> Iterator[Evidence]:
             marks = (letters(), letters())
             found = Evidence(system, provider, collector, Canaries(), Canaries(), marks)
             live(found)
-            found.secrets |= platform_secrets(system) | {"application secret": CLIENT_SECRET}
+            found.secrets |= platform_secrets(system)
             for name, value in provider.secrets.items():
                 (found.for_the_person if name.startswith("state") else found.secrets)[name] = value
             yield found
@@ -141,6 +143,8 @@ def live(found: Evidence) -> None:
     begun = shop.call("POST", f"/v1/connections/{connection}/reauthorize")
     keep_sessions(found, shop)
     assert shop.consent(begun["authorize_url"], merchant).status_code == 200
+    with_a_typed_token(found, shop)
+    with_a_service_key(found, shop)
     before = len(provider.secrets)
     assert world.sync(connection)["state"] == "succeeded"
     wait_for(lambda: len(provider.secrets) > before or None, "another token by refresh")
@@ -148,6 +152,36 @@ def live(found: Evidence) -> None:
     provider.echo(Echo("/oauth2/revoke", 401))
     shop.call("POST", f"/v1/connections/{connection}/disconnect", json={"erase": False})
     wait_for(lambda: provider.pending() == 0 or None, "the revocation")
+
+
+def with_a_typed_token(found: Evidence, shop: Shop) -> None:
+    """Connect another till by what a person types: wrong first, then right, then refused by the provider."""
+    clover = found.system.clover
+    merchant = new_merchant(found.system, orders=3)
+    wrong, token = secrets.token_hex(16), clover.issue_api_token(merchant)
+    found.secrets |= {"a wrong token that was typed": wrong, "a token that was typed": token}
+    for typed in ({"merchant_id": merchant, "token": wrong}, {"merchant_id": "?", "token": token}):
+        with pytest.raises(Refused):
+            shop.begin("clover", credentials=typed)
+    connection = connect_clover(shop, merchant, token=token)
+    clover.revoke_tokens(merchant)
+    with suppress(Refused):
+        shop.sync(connection)
+    wait_for(lambda: needs_person(shop, connection), "the connection to ask for another token")
+
+
+def with_a_service_key(found: Evidence, shop: Shop) -> None:
+    """Let a script call with a key: also what it may not, what is not there, and once it is revoked."""
+    made = shop.call("POST", "/v1/service-keys", json={"name": "Till report", "role": "viewer"})
+    found.for_the_person["service key"] = key = str(made["key"])
+    with httpx.Client(base_url=str(shop.client.base_url)) as script:
+        script.event_hooks = {"response": [found.keep]}
+        script.headers["Authorization"] = f"Bearer {key}"
+        assert script.get("/v1/connections").status_code == 200
+        assert script.post("/v1/connections", json={"provider": "square"}).status_code == 403
+        assert script.get(f"/v1/connections/{uuid4()}").status_code == 404
+        shop.call("POST", f"/v1/service-keys/{made['service_key']['id']}/revoke")
+        assert script.get("/v1/connections").status_code == 401
 
 
 def refund(found: Evidence, world: World, location: str, merchant: str, at: str) -> None:
@@ -205,9 +239,13 @@ def keep_sessions(found: Evidence, shop: Shop) -> None:
 
 
 def platform_secrets(system: System) -> dict[str, str]:
-    """Return passwords, AppRole ids and internal tokens of the running system."""
+    """Return passwords, AppRole ids, internal tokens and application secrets of the running system."""
     runtime = system.runtime
     found = {
+        f"our secret with {provider}": application["client_secret"]
+        for provider, application in system.applications.items()
+    }
+    found |= {
         f"{path.stem} {role} password": password
         for path in (runtime.state_dir / "postgres" / "passwords").glob("*.json")
         for role, password in json.loads(path.read_text()).items()
@@ -227,7 +265,7 @@ def test_no_secret_is_written_anywhere(evidence: Evidence) -> None:
     assert {echo.kind for echo in evidence.provider.echoed} == {"errors", "html", "redirect", "garbled"}
     stores = evidence.stores()
     found = search(evidence.secrets, stores.by_name)
-    # An authorize URL is the person's own: its state is in that one answer, and nowhere else.
+    # An authorize URL is the person's own, as is a key: each is in that one answer, and nowhere else.
     elsewhere = {name: store for name, store in stores.by_name.items() if name != "answers"}
     found += search(evidence.for_the_person, elsewhere | {"error answers": evidence.errors})
     assert not found, counted(found)

@@ -17,15 +17,17 @@ import pytest
 from hvac.exceptions import Forbidden
 from psycopg import sql
 from suppli_demo.shop import Shop, wait_for
-from suppli_demo.system import SERVICES, System
+from suppli_demo.system import CONNECTORS, SERVICES, System
 from suppli_sandbox.client import LocationSpec, MerchantSpec
 
+from tests.e2e.clover import connect_clover, new_merchant
 from tests.e2e.conftest import ROOT, ZONE, World, generate, sign_in
 from tests.e2e.isolation import OPEN, connect, copied, database_of, held, tenant_tables, visible
 
 OPENAPI = ROOT / "services" / "gateway" / "openapi.json"
 ROLES = ("viewer", "operator", "admin")
 NAMES = tuple(part.name for part in SERVICES)
+PROVIDERS = {part.name: part.provider for part in CONNECTORS}
 SPAN = {"from": "2026-03-01", "to": "2026-03-31"}
 Json = dict[str, Any]
 
@@ -91,11 +93,17 @@ class Tenant:
 
     world: World
     ids: dict[str, str]
+    connections: dict[str, str]
+    """One of each provider, by its name; the ids speak of Square's."""
 
     @property
     def id(self) -> UUID:
         """The tenant's id."""
         return self.world.tenant
+
+    def ids_at(self, provider: str | None) -> dict[str, str]:
+        """Return the ids with the connection that is a provider's, where it is one."""
+        return self.ids | {"connection_id": self.connections.get(provider or "", self.ids["connection_id"])}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +113,10 @@ def tenants(system: System) -> tuple[Tenant, Tenant]:
 
 
 def a_tenant(system: System) -> Tenant:
-    """Make a tenant whose shop is connected, has sold, and is mapped; it has one broken order."""
+    """Make a tenant whose shop is connected, has sold, and is mapped; it has one broken order.
+
+    It has another till, at Clover.
+    """
     number = uuid4().hex[:8].upper()
     location, merchant = f"LTENANT{number}", f"MLTENANT{number}"
     system.control.create_merchant(
@@ -132,7 +143,8 @@ def a_tenant(system: System) -> Tenant:
         "location_id": own,
         "key_id": service_key(world.shop, "viewer")["service_key"]["id"],
     }
-    return Tenant(world, ids)
+    clover = connect_clover(world.shop, new_merchant(system))
+    return Tenant(world, ids, {"square": connection, "clover": clover})
 
 
 def service_key(shop: Shop, role: str) -> Json:
@@ -205,8 +217,9 @@ def test_a_stranger_finds_nothing_of_another_tenant(
                 # The location that the stranger just made has the id that the call gave it.
                 foreign = [value for name, value in owner.ids.items() if name != "location_id"]
                 assert not [value for value in foreign if value in text], where
-    answer = stranger.get("/v1/items", params={"connection_id": owner.ids["connection_id"]})
-    assert answer.status_code == 404 or answer.json()["items"] == []
+    for connection in owner.connections.values():
+        answer = stranger.get("/v1/items", params={"connection_id": connection})
+        assert answer.status_code == 404 or answer.json()["items"] == []
     assert state(owner) == before
 
 
@@ -223,7 +236,7 @@ def state(tenant: Tenant) -> tuple[Any, ...]:
     shop = tenant.world.shop
     location = tenant.ids["location_id"]
     return (
-        shop.call("GET", f"/v1/connections/{tenant.ids['connection_id']}"),
+        *(shop.call("GET", f"/v1/connections/{each}") for each in tenant.connections.values()),
         shop.call("GET", f"/v1/items/{tenant.ids['item_id']}"),
         [each for each in shop.pages("/v1/locations") if each["location_id"] == location],
         list(shop.pages("/v1/service-keys")),
@@ -289,8 +302,9 @@ def test_services_take_their_gateways_word_alone(system: System, tenants: tuple[
         paths = client.get("/openapi.json").json()["paths"]
         walked = {(method, path) for path, methods in paths.items() for method in methods}
         assert walked, name
+        theirs = owner.ids_at(PROVIDERS.get(name))
         for method, path in walked:
-            url = path.format(**owner.ids, entry_key=uuid4())
+            url = path.format(**theirs, entry_key=uuid4())
             for headers in wrong:
                 answer = client.request(method, url, headers=who | headers, json={})
                 assert answer.status_code == 401, (name, method, path)
@@ -395,7 +409,7 @@ def test_a_services_roles_and_policy_refuse_its_neighbours(
         else:
             with pytest.raises(Forbidden):
                 read(client, path)
-        if service != "connector-square" or not path.startswith("suppli/tokens/square/"):
+        if not owns_tokens(service, path):
             for change in (write, destroy):
                 with pytest.raises(Forbidden):
                     change(client, path)
@@ -407,11 +421,11 @@ def test_a_services_roles_and_policy_refuse_its_neighbours(
 
 
 def secret_paths(tenants: tuple[Tenant, Tenant]) -> Iterator[str]:
-    """Yield where every kind of secret lies; those of Square's tokens are the tenants' real ones."""
+    """Yield where every kind of secret lies; those of tokens are the tenants' real ones."""
     for tenant in tenants:
-        yield f"suppli/tokens/square/{tenant.id}/{tenant.ids['connection_id']}"
-    yield f"suppli/tokens/clover/{tenants[0].id}/{uuid4()}"
-    yield from ("suppli/app/square", "suppli/app/clover")
+        for provider, connection in tenant.connections.items():
+            yield f"suppli/tokens/{provider}/{tenant.id}/{connection}"
+    yield from (f"suppli/app/{provider}" for provider in tenants[0].connections)
     yield from (f"suppli/internal/{name}" for name in NAMES if name != "gateway")
 
 
@@ -421,7 +435,12 @@ def may_read(service: str, path: str) -> bool:
         return True
     if service == "gateway":
         return path.startswith("suppli/internal/")
-    return service == "connector-square" and path.startswith(("suppli/tokens/square/", "suppli/app/square"))
+    return owns_tokens(service, path) or path == f"suppli/app/{PROVIDERS.get(service)}"
+
+
+def owns_tokens(service: str, path: str) -> bool:
+    """Tell whether tokens lie there that are the service's own to write."""
+    return service in PROVIDERS and path.startswith(f"suppli/tokens/{PROVIDERS[service]}/")
 
 
 def administration() -> Iterator[str]:

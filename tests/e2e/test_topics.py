@@ -11,6 +11,7 @@ from suppli_contracts.topics import REGISTRY
 from suppli_demo.consumer import everything_on
 from suppli_demo.system import System
 
+from tests.e2e.clover import connect_clover, new_merchant
 from tests.e2e.conftest import ZONE, World
 
 Said = tuple[str, str, str]
@@ -24,6 +25,7 @@ def test_services_say_and_read_only_what_the_registry_says(
     connection = world.connect(schedule={"kind": "cron", "cron": "30 4 * * *", "timezone": ZONE})
     world.map_everything(connection)
     world.settle(connection)
+    connect_clover(world.shop, new_merchant(system))
     servers = system.runtime.kafka.bootstrap_servers
     said = asyncio.run(everything_said(servers))
     registered = {

@@ -50,6 +50,7 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
             monkeypatch.setenv(f"{prefix}_{setting}", "postgresql://app@localhost/nowhere")
         for setting in ("ISSUER", "JWKS_URL", "PUBLIC_URL"):
             monkeypatch.setenv(f"{prefix}_{setting}", "https://suppli.example")
+        monkeypatch.setenv(f"{prefix}_PROVIDERS", "square")
         settings = importlib.import_module(f"{package}.settings").Settings()
         made: Service = getattr(importlib.import_module(f"{package}.app"), factory)(settings)
         return made

@@ -1,4 +1,4 @@
-"""Wires a provider: its world, its API, the control API, and the server that can cut a connection."""
+"""What serves a provider: its API beside the control API, and a server that can cut a connection."""
 
 import asyncio
 import socket
@@ -9,13 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from suppli_sandbox.clover.control import CloverControl
-from suppli_sandbox.clover.server import CloverServer
-from suppli_sandbox.clover.world import World as CloverWorld
 from suppli_sandbox.control import Control, control_api
-from suppli_sandbox.square.control import SquareControl
-from suppli_sandbox.square.server import SquareServer
-from suppli_sandbox.square.world import World as SquareWorld
 
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: closing sends a reset instead of an end
 
@@ -59,16 +53,6 @@ def create_app(provider: ASGIApp, control: Control, *, control_token: str | None
             await provider(scope, receive, send)
 
     return app
-
-
-def square_app(world: SquareWorld, *, control_token: str | None = None) -> ASGIApp:
-    """Return a local Square."""
-    return create_app(SquareServer(world, cut_connection), SquareControl(world), control_token=control_token)
-
-
-def clover_app(world: CloverWorld, *, control_token: str | None = None) -> ASGIApp:
-    """Return a local Clover."""
-    return create_app(CloverServer(world, cut_connection), CloverControl(world), control_token=control_token)
 
 
 def create_server(app: ASGIApp) -> uvicorn.Server:

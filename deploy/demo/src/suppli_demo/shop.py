@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -77,9 +77,18 @@ class Shop:
 
     # --- connecting ---------------------------------------------------------------------------
 
-    def begin(self, provider: str = "square", environment: str = "sandbox") -> Json:
-        """Start a connection; the answer has the provider's consent page."""
-        return self.call("POST", "/v1/connections", json={"provider": provider, "environment": environment})
+    def begin(
+        self,
+        provider: str = "square",
+        environment: str = "sandbox",
+        *,
+        credentials: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Start a connection; the answer has the consent page, or with `credentials` the account."""
+        body: Json = {"provider": provider, "environment": environment}
+        if credentials is not None:
+            body["credentials"] = dict(credentials)
+        return self.call("POST", "/v1/connections", json=body)
 
     def consent(self, authorize_url: str, merchant: str, *, allow: bool = True) -> httpx.Response:
         """Press Allow (or Deny) on the provider's page as `merchant` and follow the redirect back to us."""
@@ -90,9 +99,9 @@ class Shop:
         callback = httpx.URL(back.headers["location"]).raw_path.decode()
         return self.client.get(callback, headers={"Authorization": ""})
 
-    def connect(self, merchant: str) -> Json:
+    def connect(self, merchant: str, provider: str = "square") -> Json:
         """Connect an account by the real redirects; return the connection and whether it was revived."""
-        answer = self.consent(self.begin()["authorize_url"], merchant)
+        answer = self.consent(self.begin(provider)["authorize_url"], merchant)
         if answer.is_error:
             raise Refused(answer)
         body: Json = answer.json()

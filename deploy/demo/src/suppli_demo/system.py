@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from suppli_contracts.topics import connector_service, installed_connectors
+from suppli_embedded.environment import prefix
 from suppli_embedded.files import free_ports, tail
 from suppli_embedded.processes import ServiceProcess
 from suppli_embedded.runtime import EmbeddedRuntime
 from suppli_embedded.topics import create_topics
 from suppli_sandbox.client import SandboxControl, SandboxProcess
+from suppli_sandbox.clover.client import CloverControl, CloverProcess
+from suppli_sandbox.control_client import ProviderProcess
+from suppli_sandbox.providers import local_providers
 from suppli_service_kit.logs import configure_logging
 from suppli_service_kit.migrations import migrate
 
@@ -27,36 +33,53 @@ from suppli_demo.consumer import count_dead_letters
 from suppli_demo.issuer import IssuerProcess
 
 Say = Callable[[str], None]
-
-CLIENT_ID = "sandbox-sq0idb-suppli"
-CLIENT_SECRET = "sandbox-sq0csb-secret"  # noqa: S105 - the sandbox's own default, worth nothing elsewhere
+P = TypeVar("P", bound=ProviderProcess[Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A service: its name, the package that `python -m` runs, and the one that holds its migrations."""
+    """A service: its name, the package that `python -m` runs, those that hold its migrations, and for a
+    connector its provider.
+    """
 
     name: str
     package: str
     migrations: str
+    provider: str | None = None
 
 
+def connector_parts() -> tuple[Part, ...]:
+    """Return the connectors that are installed here."""
+    return tuple(
+        Part(connector_service(provider), package, _migrations(package), provider)
+        for provider, package in installed_connectors().items()
+    )
+
+
+def _migrations(package: str) -> str:
+    """Return the packages whose tables a connector has: the kit's, and its own where it has some."""
+    own = importlib.util.find_spec(f"{package}.migrations") is not None
+    return f"suppli_connector_kit {package}" if own else "suppli_connector_kit"
+
+
+CONNECTORS = connector_parts()
 SERVICES = (
     Part("gateway", "suppli_gateway", "suppli_gateway"),
     Part("sync-scheduler", "suppli_sync_scheduler", "suppli_sync_scheduler"),
     Part("mapping", "suppli_mapping", "suppli_mapping"),
-    Part("connector-square", "suppli_connector_square", "suppli_connector_kit"),
+    *CONNECTORS,
 )
 
 
 class System:
-    """The servers, the sandbox, an identity provider and every service, each as its own process.
+    """The servers, a sandbox for each provider, an identity provider and every service, each a process.
 
     Args:
         folder: all state; the jars' cache is found beside or given by `SUPPLI_CACHE`.
         extra: more environment variables per service name, e.g. shorter delays for tests.
         replicas: processes of every service; the second of `mapping` is called `mapping-2`. Whoever runs
             more than one gives them one address by overriding `_address`.
+        providers: whose connectors and sandboxes run; by default all.
         say: told what happens, one sentence at a time.
     """
 
@@ -67,6 +90,7 @@ class System:
         cache: Path | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
         replicas: int = 1,
+        providers: Collection[str] | None = None,
         say: Say = lambda _: None,
     ) -> None:
         self.folder = folder.absolute()
@@ -75,8 +99,11 @@ class System:
             part.name if number == 1 else f"{part.name}-{number}": part
             for number in range(1, replicas + 1)
             for part in SERVICES
+            if part.provider is None or providers is None or part.provider in providers
         }
         self.services: dict[str, ServiceProcess] = {}
+        self.sandboxes: dict[str, ProviderProcess[Any]] = {}
+        self.applications: dict[str, dict[str, str]] = {}
         self.timings: dict[str, float] = {}
         self.clock_file = self.folder / "clock-offset"
         self._extra = extra or {}
@@ -108,13 +135,14 @@ class System:
         self._before_servers()
         self.gateway_url = self._address("gateway", public=True)
         with ThreadPoolExecutor(2) as pool:
-            beside = [pool.submit(self._migrate), pool.submit(self._start_sandbox)]
+            beside = [pool.submit(self._migrate), pool.submit(self._start_sandboxes)]
             self.runtime.start()
             for each in beside:
                 each.result()
         self.timings["download"] = self.runtime.timings.get("download", 0.0)
         self._say("PostgreSQL, Kafka and OpenBao are up.")
-        self.runtime.openbao.write_app("square", {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
+        for provider in self.sandboxes:
+            self.runtime.openbao.write_app(provider, self.applications[provider])
         self.clock_file.write_text("0")
         environments = {name: self._environment(name) for name in self.parts}
         asyncio.run(create_topics(self.runtime.kafka.bootstrap_servers))
@@ -133,9 +161,35 @@ class System:
         """Where Kafka is."""
         return self.runtime.kafka.bootstrap_servers
 
+    def sandbox_of(self, kind: type[P]) -> P:
+        """Return the running sandbox of a kind, e.g. `CloverProcess`."""
+        found = self.sandboxes[kind.provider]
+        if not isinstance(found, kind):
+            raise TypeError(f"the sandbox of {kind.provider} is no {kind.__name__}")
+        return found
+
+    @property
+    def sandbox(self) -> SandboxProcess:
+        """The local Square."""
+        return self.sandbox_of(SandboxProcess)
+
+    @property
+    def control(self) -> SandboxControl:
+        """The local Square's control."""
+        return self.sandbox.control
+
+    @property
+    def clover(self) -> CloverControl:
+        """The local Clover's control."""
+        return self.sandbox_of(CloverProcess).control
+
     def token(self, *, subject: str, tenants: Sequence[UUID], role: str) -> str:
         """Return a signed-in person's token."""
         return self.issuer.token(subject=subject, tenants=tenants, role=role)
+
+    def kinds(self) -> tuple[Part, ...]:
+        """Return the services that run, each once whatever its replicas."""
+        return tuple(dict.fromkeys(self.parts.values()))
 
     def kill(self, name: str) -> None:
         """End a service as a power cut would (SIGKILL)."""
@@ -147,10 +201,11 @@ class System:
         self.services[name].wait_ready(60)
 
     def move_clock(self, seconds: float) -> None:
-        """Move every service's and the sandbox's clock forward by `seconds` in all."""
+        """Move every service's and sandbox's clock forward by `seconds` in all."""
         before = float(self.clock_file.read_text())
         self.clock_file.write_text(str(seconds))
-        self.control.advance_clock(seconds - before)
+        for sandbox in self.sandboxes.values():
+            sandbox.control.advance_clock(seconds - before)
 
     def dead_letters(self) -> int:
         """Return how many messages are on any dead-letter topic."""
@@ -158,14 +213,17 @@ class System:
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _start_sandbox(self) -> None:
-        self.sandbox = self._stack.enter_context(
-            SandboxProcess(
+    def _start_sandboxes(self) -> None:
+        wanted = {part.provider for part in self.kinds()}
+        for provider, local in local_providers().items():
+            if provider not in wanted:
+                continue
+            sandbox = local.process(
                 token="demo",  # noqa: S106 - guards a stand-in on the loopback address
                 arguments=["--redirect-url", f"{self.gateway_url}/v1/oauth/callback"],
             )
-        )
-        self.control: SandboxControl = self.sandbox.control
+            self.sandboxes[provider] = self._stack.enter_context(sandbox)
+            self.applications[provider] = local.application()
         self.issuer = self._stack.enter_context(IssuerProcess())
 
     def _before_servers(self) -> None:
@@ -176,26 +234,32 @@ class System:
         return f"http://127.0.0.1:{self._ports[service][0 if public else 1]}"
 
     def _environment(self, name: str) -> dict[str, str]:
-        service, (public, internal) = self.parts[name].name, self._ports[name]
+        part, (public, internal) = self.parts[name], self._ports[name]
         environment = self.runtime.service_environment(
-            service, public_port=public, internal_port=internal, instance_id=name
+            part.name, public_port=public, internal_port=internal, instance_id=name
         )
         environment["SUPPLI_CLOCK_OFFSET_FILE"] = str(self.clock_file)
-        environment |= self._own(service)
-        return environment | dict(self._extra.get(service, {}))
+        environment |= self._own(part)
+        return environment | dict(self._extra.get(part.name, {}))
 
-    def _own(self, name: str) -> dict[str, str]:
-        if name == "gateway":
+    def _own(self, part: Part) -> dict[str, str]:
+        connectors = {each.provider: self._address(each.name) for each in self.kinds() if each.provider}
+        if part.name == "sync-scheduler":
+            return {"SUPPLI_SYNC_SCHEDULER_PROVIDERS": ",".join(connectors)}
+        if part.name == "gateway":
             return {
-                "SUPPLI_GATEWAY_CONNECTOR_URLS": json.dumps({"square": self._address("connector-square")}),
+                "SUPPLI_GATEWAY_CONNECTOR_URLS": json.dumps(connectors),
                 "SUPPLI_GATEWAY_MAPPING_URL": self._address("mapping"),
                 "SUPPLI_GATEWAY_SYNC_SCHEDULER_URL": self._address("sync-scheduler"),
                 "SUPPLI_GATEWAY_PUBLIC_URL": self.gateway_url,
                 "SUPPLI_GATEWAY_ISSUER": self.issuer.url,
                 "SUPPLI_GATEWAY_JWKS_URL": f"{self.issuer.url}/jwks",
             }
-        if name == "connector-square":
-            return {"SUPPLI_CONNECTOR_SQUARE_BASE_URL": self.sandbox.url}
+        if part.provider in self.sandboxes:
+            return {
+                f"{prefix(part.name)}_BASE_URL": self.sandboxes[part.provider].url,
+                f"{prefix(part.name)}_WEB_URL": "",  # people sign in where the API is
+            }
         return {}
 
     def _migrate(self) -> None:
@@ -204,7 +268,7 @@ class System:
         self.runtime.start_postgres()  # idempotent; what else is starting meanwhile does not matter here
 
         async def one_by_one() -> None:
-            for part in SERVICES:
+            for part in self.kinds():
                 database = self.runtime.postgres.create_service_database(part.name.replace("-", "_"))
                 await migrate(part.migrations, database.owner_url)
 

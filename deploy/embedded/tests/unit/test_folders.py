@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from suppli_contracts.topics import connector_service, installed_connectors
 from suppli_embedded.errors import FolderInUseError
 from suppli_embedded.files import FolderLock, free_ports, secret_in, traversable_by_others
 from suppli_embedded.openbao import VaultFolder
@@ -49,10 +50,12 @@ def test_a_private_parent_is_noticed(tmp_path: Path) -> None:
 def test_policy_files_are_the_list_of_services_and_providers() -> None:
     """Else a new connector would start with no way into Vault."""
     folder = VaultFolder()
-    assert folder.services() == ["connector-square", "gateway", "mapping", "sync-scheduler"]
-    assert folder.providers() == ["square"]
+    connectors = [connector_service(provider) for provider in installed_connectors()]
+    assert {"connector-clover", "connector-square"} <= set(connectors)
+    assert folder.services() == [*connectors, "gateway", "mapping", "sync-scheduler"]
+    assert folder.providers() == list(installed_connectors())
     with_tokens = [name for name in folder.services() if folder.has_internal_api(name)]
-    assert with_tokens == ["connector-square", "mapping", "sync-scheduler"]
+    assert with_tokens == [*connectors, "mapping", "sync-scheduler"]
 
 
 def test_a_port_is_handed_out_once_even_before_it_is_bound() -> None:

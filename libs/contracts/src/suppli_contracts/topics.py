@@ -230,10 +230,13 @@ def _commands(provider: str) -> Topic:
     )
 
 
-def installed_providers() -> tuple[str, ...]:
-    """Return the providers whose connectors are installed here: entry points of `suppli.connectors`."""
-    return tuple(sorted({entry.name for entry in entry_points(group="suppli.connectors")}))
+def installed_connectors() -> dict[str, str]:
+    """Return the package of each connector that is installed here, by provider: entry points of
+    `suppli.connectors`.
+    """
+    found = entry_points(group="suppli.connectors")
+    return dict(sorted((entry.name, entry.module.partition(".")[0]) for entry in found))
 
 
-REGISTRY: dict[str, Topic] = registry(installed_providers())
+REGISTRY: dict[str, Topic] = registry(tuple(installed_connectors()))
 """Every topic by name, for the connectors that are installed here."""

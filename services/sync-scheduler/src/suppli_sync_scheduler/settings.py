@@ -24,7 +24,6 @@ class Settings(ServiceSettings):
     )
 
     providers: str = Field(
-        "square",
         pattern=r"^[a-z0-9-]+(,[a-z0-9-]+)*$",
         description="Providers with a command topic, comma-separated; others are dead-lettered.",
     )
