@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.sales import Disposition, LineKind, Modifier, ModifierKind, SaleLine
-from suppli_mapping.domain.items import catalog_key, kind_of, line_key, modifier_key, without_void_suffix
+from suppli_mapping.domain.items import catalog_key, kind_of, line_key, modifier_key
 
 
 def a_line(**more: object) -> SaleLine:
@@ -39,23 +39,6 @@ def a_line(**more: object) -> SaleLine:
 def test_line_key(given: dict[str, object], key: str) -> None:
     """A wrong key asks the owner to map the same thing twice, or maps two things as one."""
     assert line_key(a_line(**given)) == key
-
-
-@pytest.mark.parametrize(
-    ("name", "clean"),
-    [
-        ("Burger (VOID)", "Burger"),
-        ("Burger - Voided", "Burger"),
-        ("Burger [void]", "Burger"),
-        ("Burger VOID", "Burger"),
-        ("Avoid", "Avoid"),
-        ("Null and void", "Null and void"),
-        ("(VOID)", "(VOID)"),
-    ],
-)
-def test_void_suffix(name: str, clean: str) -> None:
-    """A voided line must fall under its item, and no real name may lose its end."""
-    assert without_void_suffix(name) == clean
 
 
 def test_modifiers_are_items_of_their_own() -> None:

@@ -8,7 +8,7 @@ The way of a file, as a service uses it (`reading` does all I/O):
 3. `detection.make_plan(detected, answers)` makes the `Plan`, which is JSON and is remembered by its
    `fingerprint`; `plans.check(plan)` says what is wrong with one that a person changed.
 4. `preview(rows, plan)` shows the first rows as they will be understood.
-5. `reader = SalesReader(plan, spool)`; `reader.take(reading.open_rows(path, plan.layout))` yields a
+5. `reader = SalesReader(plan, DiskSpool)`; `reader.take(reading.open_rows(path, plan.layout))` yields a
    `RowError` for each row that is left out, then `reader.sales()` yields a `FileSale` for each order, day by
    day from the oldest. Rows of one order need not be adjacent: they meet in the spool, and memory holds a
    day's part at most. After that `reader.totals` and `reader.notices` are complete.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, time
 from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
 
-Cell: TypeAlias = str | int | float | bool | date | datetime | time | timedelta
-"""Text files have only text; workbooks also numbers and times as they are stored. An empty cell is ''."""
+Cell: TypeAlias = str | int | float | date | time
+"""Text files have only text; workbooks also numbers and times as they are stored (a `date` may be a
+`datetime`). An empty cell is ''.
+"""
 
 Row: TypeAlias = tuple[int, list[Cell] | None]
 """The line on which a record begins, counted from 1, as an editor or Excel shows it; and its cells, None

@@ -25,13 +25,17 @@ class Shape(StrEnum):
 class Field(StrEnum):
     """What a column can hold, each at most one column.
 
-    `gross`, `discount`, `net` and `tax` are of the whole line, `unit_price` is for one. A sale needs
-    `datetime` or `date`, one of `item`, `sku` and `item_id`, and one of `unit_price`, `gross` and `net`.
+    `gross`, `discount`, `net` and `tax` are of the whole line, `unit_price` is for one. A sale needs one of
+    `datetime`, `date` and `business_date`, one of `item`, `sku` and `item_id`, and one of `unit_price`,
+    `gross` and `net`. `business_date` is the till's own day, which no cut-off shifts. `event` tells refunds,
+    voids and the like by word, `voided` by yes or no; `kind` tells gift cards by word, `deferred` by yes or
+    no; `tax_included` tells, line by line, that the till's price had the tax in it: no figure depends on it.
     """
 
     DATETIME = "datetime"
     DATE = "date"
     TIME = "time"
+    BUSINESS_DATE = "business_date"
     ORDER_ID = "order_id"
     LINE_ID = "line_id"
     ITEM_ID = "item_id"
@@ -49,6 +53,9 @@ class Field(StrEnum):
     TAX = "tax"
     VOIDED = "voided"
     EVENT = "event"
+    KIND = "kind"
+    DEFERRED = "deferred"
+    TAX_INCLUDED = "tax_included"
     CHANNEL = "channel"
     LOCATION = "location"
     CURRENCY = "currency"

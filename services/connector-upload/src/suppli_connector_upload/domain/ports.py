@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Protocol
 
 
 class Spool(Protocol):
-    """Holds records by business day, in little memory, for one file."""
+    """Holds records by key (a business date's ordinal, or a part of one), in little memory."""
 
-    def add(self, day: date, record: bytes) -> None:
-        """Put a record aside; those of a day keep their sequence."""
+    def add(self, key: int, record: bytes) -> None:
+        """Put a record aside; those of a key keep their sequence."""
         ...
 
-    def days(self) -> list[date]:
-        """Return the days that have records, oldest first."""
+    def known(self) -> list[int]:
+        """Return the keys that have records, in ascending order."""
         ...
 
-    def count(self, day: date) -> int:
-        """Return how many records a day has."""
+    def count(self, key: int) -> int:
+        """Return how many records a key has."""
         ...
 
-    def records(self, day: date) -> Iterator[bytes]:
-        """Return a day's records; may be asked for again."""
+    def records(self, key: int) -> Iterator[bytes]:
+        """Return a key's records."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
         ...

@@ -6,35 +6,15 @@ words that tills append to voided lines. Custom amounts and nameless lines share
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from uuid import UUID
 
 from suppli_contracts.codec import stable_id
 from suppli_contracts.events.catalog import ItemKind
 from suppli_contracts.events.sales import LineKind, Modifier, ModifierKind, SaleLine
+from suppli_contracts.names import without_void_suffix
 
 CUSTOM_KEY = "custom"
-
-# "Burger (VOID)", "Burger - Voided", "Burger [void]", "Burger VOID"; never the end of a word such as "Avoid".
-_VOID = re.compile(
-    r"\s*(?:\(\s*void(?:ed)?\s*\)|\[\s*void(?:ed)?\s*\]|[-–—:*]\s*void(?:ed)?)\s*$|\s+VOID(?:ED)?\s*$",
-    re.IGNORECASE,
-)
-_VOID_WORD = re.compile(r"\s+VOID(?:ED)?\s*$")
-
-
-def without_void_suffix(name: str) -> str:
-    """Return a name trimmed and without what tills append to voided lines; a name that is only that stays."""
-    trimmed = name.strip()
-    match = _VOID.search(trimmed)
-    if match is None:
-        return trimmed
-    marked = match.group().strip()
-    # A bare word counts only in capitals: "Null and void" is a name.
-    if marked.isalpha() and _VOID_WORD.search(trimmed) is None:
-        return trimmed
-    return trimmed[: match.start()].strip() or trimmed
 
 
 def line_key(line: SaleLine) -> str:

@@ -1,0 +1,116 @@
+"""Amounts and quantities as people and programs write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, time
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+
+from suppli_connector_upload.domain.files import Cell
+from suppli_connector_upload.domain.remembered import Remembered
+
+# ISO 4217; all others have two digits.
+_NO_MINOR = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())  # noqa: SIM905
+_THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+
+_MOST_MONEY, _MOST_THINGS = 10**15, 10**12
+_NOTHING = frozenset({"", "-", "–", "—", "NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN"})
+_SIGNS = str.maketrans("−–—", "---")
+_CURRENCY = (
+    r"(?:[A-Z]{0,3}[$€£¥₹₽₺₩₫₪₴₦฿₱₡₲₵₸₼৳﷼]|[A-Z]{3}|[Rr]s\.?|[Ff]r\.?"
+    r"|kr\.?|zł|Kč|Ft|лв\.?|руб\.?|грн\.?|lei|din\.?)"
+)
+_MONEY = re.compile(
+    rf"(?P<open>\()?\s*(?P<sign>[-+])?\s*{_CURRENCY}?\s*(?P<sign2>[-+])?\s*"
+    r"(?P<number>\d[\d.,'’\s]*|[.,]\d+)(?P<power>[eE][-+]?\d{1,3})?"
+    rf"\s*{_CURRENCY}?\s*(?P<trail>-)?\s*(?P<close>\))?"
+)
+_DIGITS = 20
+
+
+class CellProblem(Exception):
+    """A cell does not hold what its column should; the message is the reason, without the value."""
+
+
+def minor_digits(currency: str) -> int:
+    """Return how many digits a currency's minor unit has behind the point (ISO 4217)."""
+    return 0 if currency in _NO_MINOR else 3 if currency in _THREE_DIGITS else 2
+
+
+@lru_cache(maxsize=4)
+def _grouping(mark: str) -> re.Pattern[str]:
+    """Return what a number looks like: groups of three (in India of two), all apart by the same sign."""
+    other = "," if mark == "." else r"\."
+    return re.compile(
+        rf"(\d+|\d{{1,3}}(?:(?P<apart>[{other}'’\s])(?:\d{{2,3}}(?P=apart))*\d{{3}}))?(?:{re.escape(mark)}\d*)?"
+    )
+
+
+def number(cell: Cell, mark: str) -> Decimal | None:
+    """Return the number in a cell, with or without a currency's sign; None where there is none.
+
+    Args:
+        mark: the decimal mark of text, `.` or `,`.
+
+    Raises:
+        CellProblem: it is no number.
+    """
+    if isinstance(cell, str):
+        return _written(cell.strip(), mark)
+    if isinstance(cell, (date, time)):
+        raise CellProblem("a date stands where a number should")
+    return Decimal(repr(cell))
+
+
+def _written(text: str, mark: str) -> Decimal | None:
+    if text in _NOTHING:
+        return None
+    found = _MONEY.fullmatch(text.translate(_SIGNS))
+    if found is None or (found["open"] is None) != (found["close"] is None):
+        raise CellProblem("this is no number")
+    digits = found["number"].strip()
+    if len(digits) > _DIGITS or _grouping(mark).fullmatch(digits) is None:
+        raise CellProblem(f"this is no number with `{mark}` as its decimal mark")
+    plain = re.sub(r"['’\s]", "", digits.replace("," if mark == "." else ".", "")).replace(mark, ".")
+    try:
+        value = Decimal(plain + (found["power"] or ""))
+    except InvalidOperation:
+        raise CellProblem("this is no number") from None
+    signs = (found["sign"], found["sign2"], found["trail"])
+    return -value if (found["open"] is not None) != (signs.count("-") % 2 == 1) else value
+
+
+class Amounts(Remembered[int | None]):
+    """Money of cells in minor units, rounded half up."""
+
+    def __init__(self, mark: str, currency: str) -> None:
+        super().__init__()
+        self._mark = mark
+        self._scale = Decimal(10) ** minor_digits(currency)
+
+    def find(self, cell: Cell) -> int | None:
+        """Return the amount in a cell; None where there is none."""
+        value = number(cell, self._mark)
+        return None if value is None else self.minor(value)
+
+    def minor(self, value: Decimal) -> int:
+        """Return an amount of money in minor units."""
+        if not value.is_finite() or abs(value) >= _MOST_MONEY:
+            raise CellProblem("this amount is beyond what money can be")
+        return int((value * self._scale).to_integral_value(ROUND_HALF_UP))
+
+
+class Numbers(Remembered[Decimal | None]):
+    """Numbers of cells."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__()
+        self._mark = mark
+
+    def find(self, cell: Cell) -> Decimal | None:
+        """Return the number in a cell; None where there is none."""
+        value = number(cell, self._mark)
+        if value is not None and (not value.is_finite() or abs(value) >= _MOST_THINGS):
+            raise CellProblem("this number is beyond what a quantity can be")
+        return value
