@@ -58,6 +58,12 @@ def create_app(provider: ASGIApp, control: Control, *, control_token: str | None
 def create_server(app: ASGIApp) -> uvicorn.Server:
     """Return the HTTP server, quiet and without client time-outs that would cut idle connections early."""
     config = uvicorn.Config(
-        app, http=CuttableProtocol, ws="none", log_level="warning", access_log=False, timeout_keep_alive=60
+        app,
+        http=CuttableProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=60,
+        date_header=False,  # answers carry the provider's own clock, which may be moved
     )
     return uvicorn.Server(config)

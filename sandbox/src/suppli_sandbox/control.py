@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from suppli_sandbox import models
 from suppli_sandbox.oauth_rules import same_secret
 from suppli_sandbox.serving import ControlError, Observed, Refused
-from suppli_sandbox.times import SECOND, MovableClock, format_us, parse_us
+from suppli_sandbox.times import SECOND, format_us, parse_us
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -30,8 +30,6 @@ ONE = "/merchants/{merchant_id}"
 
 class Controlled(Observed, Protocol):
     """What the control API needs of a provider's world."""
-
-    clock: MovableClock
 
     def reset(self) -> None:
         """Forget everything but the application."""
@@ -148,7 +146,12 @@ class Control:
     async def clear_calls(self, _: Request) -> Response:
         """Set all counters to nothing."""
         self._world.calls.clear()
+        self._world.meter.clear()
         return answer([])
+
+    async def speed(self, request: Request) -> Response:
+        """Return how fast a merchant's data was asked for."""
+        return answer(self._world.meter.seen(request.path_params["merchant_id"]))
 
     def table(self) -> Table:
         """Return method, path and endpoint of every call; a provider adds its own."""
@@ -165,6 +168,7 @@ class Control:
             ("POST", "/clock/advance", self.advance_clock),
             ("GET", "/calls", self.calls),
             ("DELETE", "/calls", self.clear_calls),
+            ("GET", f"{ONE}/speed", self.speed),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import httpx
 import msgspec
 
+from suppli_sandbox.meter import Seen
 from suppli_sandbox.models import ClockState, FaultSpec, FaultState, Json
 
 T = TypeVar("T")
@@ -92,6 +93,10 @@ class ControlClient:
         """Return counts per merchant, operation and status (0: the connection was cut unanswered)."""
         query = f"?merchant={merchant_id}" if merchant_id else ""
         return self._call("GET", "/calls" + query, list[Json])
+
+    def speed(self, merchant_id: str) -> Seen:
+        """Return the most calls for a merchant within a second and at once, since counters were cleared."""
+        return self._call("GET", f"/merchants/{merchant_id}/speed", Seen)
 
     def clear_calls(self) -> None:
         """Set all counters to nothing."""

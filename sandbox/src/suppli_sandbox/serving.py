@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -11,7 +12,9 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from suppli_sandbox.faults import FaultBook
+from suppli_sandbox.meter import Meter
 from suppli_sandbox.models import FaultSpec
+from suppli_sandbox.times import MovableClock, from_us
 
 Json = dict[str, Any]
 Faults = tuple[FaultSpec, ...]
@@ -52,6 +55,8 @@ class Observed(Protocol):
     """What a world keeps of the calls made to it."""
 
     faults: FaultBook
+    meter: Meter
+    clock: MovableClock
     calls: Counter[tuple[str, str, int]]
 
 
@@ -87,8 +92,15 @@ class ProviderServer:
         request = Request(scope, receive)
         asked = self.ask(request, await request.body())
         if isinstance(asked, Reply):
-            await _send(send, asked, request)
+            await self._send(send, asked, request)
             return
+        self._observed.meter.enter(asked.merchant_id or "")
+        try:
+            await self._serve(asked, scope, send, request)
+        finally:
+            self._observed.meter.leave(asked.merchant_id or "")
+
+    async def _serve(self, asked: Asked, scope: Scope, send: Send, request: Request) -> None:
         faults = self._observed.faults.strike(asked.merchant_id, asked.operation)
         if _strikes(faults, "reset"):
             self._count(asked, 0)
@@ -97,7 +109,7 @@ class ProviderServer:
         refused = self.enter(asked)
         if refused is not None:
             self._count(asked, refused.status)
-            await _send(send, refused, request)
+            await self._send(send, refused, request)
             return
         try:
             for fault in faults:
@@ -110,10 +122,22 @@ class ProviderServer:
         if _strikes(faults, "lost_reply"):
             await self._cut(scope)
             return
-        await _send(send, answer, request)
+        await self._send(send, answer, request)
 
     def _count(self, asked: Asked, status: int) -> None:
         self._observed.calls[asked.merchant_id or "", asked.operation, status] += 1
+
+    async def _send(self, send: Send, answer: Reply, request: Request) -> None:
+        headers = {
+            "content-type": answer.content_type,
+            "content-length": str(len(answer.body)),
+            "date": format_datetime(from_us(self._observed.clock.now_us()), usegmt=True),
+            **answer.headers,
+        }
+        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        body = b"" if request.method == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
 
 
 def spoil(answer: Reply, faults: Faults) -> Reply:
@@ -128,15 +152,3 @@ def spoil(answer: Reply, faults: Faults) -> Reply:
 
 def _strikes(faults: Faults, kind: str) -> bool:
     return any(fault.kind == kind for fault in faults)
-
-
-async def _send(send: Send, answer: Reply, request: Request) -> None:
-    headers = {
-        "content-type": answer.content_type,
-        "content-length": str(len(answer.body)),
-        **answer.headers,
-    }
-    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-    body = b"" if request.method == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})

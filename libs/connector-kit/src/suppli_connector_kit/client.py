@@ -36,6 +36,8 @@ class Budget:
 
     Attributes:
         application: of all accounts together, where the provider has such a limit.
+        in_flight: most calls of one account that this process has open; None = any number.
+        application_in_flight: the same, of all accounts together.
     """
 
     rate: float = 10.0
@@ -43,6 +45,8 @@ class Budget:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     circuit: CircuitTimes = field(default_factory=CircuitTimes)
     application: Pace | None = None
+    in_flight: int | None = None
+    application_in_flight: int | None = None
 
 
 class ProviderClient:
@@ -76,6 +80,8 @@ class ProviderClient:
             application=self._budget.application,
             circuit=self._budget.circuit,
             most_wait=self._budget.retries.cap,
+            in_flight=self._budget.in_flight,
+            application_in_flight=self._budget.application_in_flight,
         )
         self._http = HttpClient(
             self.base_url,

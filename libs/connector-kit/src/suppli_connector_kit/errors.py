@@ -101,6 +101,10 @@ class Gone(ProviderRefused):
     """What was asked for is not there."""
 
 
+class CoverageAhead(ProviderError):
+    """More is recorded as imported than can have happened: by the provider's clock it lies in the future."""
+
+
 class CommandRefused(ProviderError):
     """What a run was commanded to do cannot be done, whatever the provider says."""
 

@@ -1,11 +1,13 @@
-"""What a call to a provider passes: its account's circuit breaker, and its shares of the budgets."""
+"""What a call to a provider passes: its account's circuit breaker, room for one more call at once, and its
+shares of the budgets.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -38,6 +40,11 @@ def somebody_waits() -> Iterator[None]:
 class _Account:
     budget: SharedBudget
     circuit: Circuit
+    room: asyncio.Semaphore | None
+
+
+def _room(calls: int | None) -> asyncio.Semaphore | None:
+    return None if calls is None else asyncio.Semaphore(calls)
 
 
 class Gates:
@@ -51,6 +58,8 @@ class Gates:
         application: Pace | None = None,
         circuit: CircuitTimes | None = None,
         most_wait: float = 30.0,
+        in_flight: int | None = None,
+        application_in_flight: int | None = None,
         ledger: Ledger | None = None,
     ) -> None:
         """Prepare.
@@ -61,10 +70,14 @@ class Gates:
             application: of all accounts together, where the provider has such a limit.
             circuit: when an account's circuit opens.
             most_wait: how long a call waits for its turn (s).
+            in_flight: most calls of one account that this process has open.
+            application_in_flight: the same, of all accounts together.
             ledger: what the budgets are shared through; by default this process has them alone.
         """
         self._name, self._pace, self._most_wait = name, pace, most_wait
         self._application_pace = application
+        self._in_flight = in_flight
+        self._room = _room(application_in_flight)
         self._times = circuit or CircuitTimes()
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self.share(ledger or LocalLedger())
@@ -82,13 +95,14 @@ class Gates:
         found = self._accounts.pop(account_id, None)
         if found is None:
             budget = self._budget(f"account {account_id}", self._pace)
-            found = _Account(budget, Circuit(self._times))
+            found = _Account(budget, Circuit(self._times), _room(self._in_flight))
         self._accounts[account_id] = found
         if len(self._accounts) > _ACCOUNTS:
             _, dropped = self._accounts.popitem(last=False)
             if dropped.circuit.state is not State.CLOSED:
                 CIRCUITS_OPEN.dec()
-        return AccountGate(self._name, found.budget, self._application, found.circuit)
+        rooms = tuple(room for room in (found.room, self._room) if room is not None)
+        return AccountGate(self._name, found.budget, self._application, found.circuit, rooms)
 
     def _budget(self, key: str, pace: Pace) -> SharedBudget:
         return SharedBudget(self._ledger, key, pace, most_wait=self._most_wait)
@@ -98,13 +112,20 @@ class AccountGate:
     """Lets the attempts of one call through (the HTTP client's `Gate`), and hears what came of them."""
 
     def __init__(
-        self, name: str, budget: SharedBudget, application: SharedBudget | None, circuit: Circuit
+        self,
+        name: str,
+        budget: SharedBudget,
+        application: SharedBudget | None,
+        circuit: Circuit,
+        rooms: Sequence[asyncio.Semaphore] = (),
     ) -> None:
         self._name, self._budget, self._application, self._circuit = name, budget, application, circuit
+        self._rooms = rooms
+        self._inside: list[asyncio.Semaphore] = []
         self._probe = False
 
     async def enter(self) -> None:
-        """Wait for a permit.
+        """Wait for room and then for a permit, which would be used late if there were no room for it.
 
         Raises:
             ProviderUnavailable: the account's circuit is open; says for how long.
@@ -113,18 +134,26 @@ class AccountGate:
         self._check()
         started = time.monotonic()
         try:
+            for room in self._rooms:
+                await room.acquire()
+                self._inside.append(room)
             await self._permit()
-        except TooLong as none:
-            raise RateLimited(f"{self._name} asked to slow down", retry_after_s=none.seconds) from none
+            self._check()  # it may have opened meanwhile
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, TooLong):
+                problem = f"{self._name} asked to slow down"
+                raise RateLimited(problem, retry_after_s=error.seconds) from error
+            raise
         finally:
             BUDGET_SECONDS.observe(time.monotonic() - started)
-        self._check()  # it may have opened meanwhile
         before = self._circuit.state
         self._probe = self._circuit.begin()
         self._note(before)
 
     async def left(self, status: int | None, retry_after: float | None) -> None:
         """Hear what an attempt was answered: a status, or None where nothing came."""
+        self._leave()
         before, probe = self._circuit.state, self._probe
         self._probe = False
         if status is None or status == 408 or (status >= 500 and status != _NEVER_PASSING):
@@ -137,10 +166,15 @@ class AccountGate:
 
     def abandoned(self) -> None:
         """Hear that an attempt was given up."""
+        self._leave()
         before, probe = self._circuit.state, self._probe
         self._probe = False
         self._circuit.abandoned(probe=probe)
         self._note(before)
+
+    def _leave(self) -> None:
+        while self._inside:
+            self._inside.pop().release()
 
     async def _permit(self) -> None:
         """Use a permit of each budget at one instant: one that waits for the other would be used late."""

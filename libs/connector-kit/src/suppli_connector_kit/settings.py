@@ -55,6 +55,12 @@ class ConnectorSettings(ServiceSettings):
     request_burst: float = Field(
         20, ge=1, description="Calls for one account at once, after a pause, of all replicas together."
     )
+    replicas: int = Field(
+        2,
+        ge=1,
+        description="Processes of this connector at most: calls that the provider allows at once are divided"
+        " among them.",
+    )
     attempts: int = Field(4, ge=1, le=10, description="Attempts of one call, the first included.")
     retry_base_seconds: float = Field(
         0.5, gt=0, description="Longest wait before the second attempt (s); doubles."
@@ -77,8 +83,10 @@ class ConnectorSettings(ServiceSettings):
         """Return how fast and how often the provider is asked.
 
         Args:
-            manifest: the provider's, which may state a limit of all accounts together.
+            manifest: the provider's, which may state limits of calls at once, and of all accounts together.
         """
+        at_once = manifest.requests_in_flight if manifest is not None else None
+        all_at_once = manifest.application_requests_in_flight if manifest is not None else None
         rate = manifest.application_requests_per_second if manifest is not None else None
         return Budget(
             self.requests_per_second,
@@ -86,7 +94,12 @@ class ConnectorSettings(ServiceSettings):
             RetryPolicy(self.attempts, self.retry_base_seconds, self.retry_cap_seconds),
             CircuitTimes(self.circuit_failures, self.circuit_seconds, self.circuit_cap_seconds),
             application=None if rate is None else Pace(rate, rate),
+            in_flight=self._part(at_once),
+            application_in_flight=self._part(all_at_once),
         )
+
+    def _part(self, calls: int | None) -> int | None:
+        return None if calls is None else max(1, calls // self.replicas)
 
     def limits(self) -> Limits:
         """Return the engine's settings."""

@@ -5,7 +5,7 @@ doubled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +13,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from suppli_connector_kit.domain.coverage import Spans
-from suppli_connector_kit.domain.decisions import Known, Recorded
 from suppli_connector_kit.domain.instants import SECOND_US, from_us, to_us
 from suppli_connector_kit.engine.ports import (
-    ItemEntry,
     Job,
-    KnownItem,
     LeaseLost,
     Limits,
     PageEntry,
@@ -30,17 +26,17 @@ from suppli_connector_kit.engine.run import SyncRun
 from suppli_connector_kit.errors import CommandRefused, CursorExpired, NetworkError
 from suppli_connector_kit.protocol import CatalogItem, LocationContext, Sale
 from suppli_connector_kit.testing import MemoryOrder, MemoryProvider
-from suppli_contracts.codec import decode, stable_id
+from suppli_connector_kit.testing.memory import MemoryPorts
+from suppli_contracts.codec import stable_id
 from suppli_contracts.events.connections import (
     ConnectedLocation,
     ConnectionChanged,
     ConnectionState,
     ZonePeriod,
 )
-from suppli_contracts.events.sales import OrderState, SaleRecorded
+from suppli_contracts.events.sales import OrderState
 from suppli_contracts.events.sync import Republish, RunKind
 from suppli_service_kit.clock import FixedClock
-from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.testing.kill_points import Process, die_everywhere
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -61,24 +57,16 @@ class Session:
         return refused
 
 
-class World:
-    """Everything that survives a crash, and the ports."""
+class World(MemoryPorts):
+    """A shop at a provider in memory, and everything of ours that survives a crash."""
 
     def __init__(self, page_size: int = 3, locations: Sequence[str] = ("L1",)) -> None:
         self.clock = FixedClock(NOW)
         self.provider = MemoryProvider(self.clock, page_size=page_size)
+        super().__init__(lambda: self.provider.normaliser_revision)
         self.provider.access_tokens.add("token")
         self.provider.on_page = self.page
-        self.hashes: dict[str, Known] = {}
-        self.recorded: dict[str, Recorded] = {}
-        self.covered: dict[str, Spans] = {}
-        self.waiting: dict[str, int] = {}
-        self.items: dict[str, KnownItem] = {}
-        self.token: str | None = None
-        self.said: list[tuple[str, Any]] = []
         self.fence = 0
-        self.left = 30.0
-        self.lagging: list[int] = []
         self.meanwhile: dict[int, MemoryOrder] = {}
         self.pages = 0
         self.report: Report | None = None
@@ -94,55 +82,6 @@ class World:
         self.pages += 1
         if self.pages in self.meanwhile:
             self.provider.put(self.meanwhile.pop(self.pages))
-
-    async def publish(self, messages: Sequence[OutMessage], *, timeout: float) -> None:
-        for message in messages:
-            envelope, event = decode({k: v.decode() for k, v in message.headers}, message.value or b"")
-            self.said.append((envelope.id, event))
-        await asyncio.sleep(0)
-
-    def remaining(self) -> float:
-        return self.left
-
-    async def renew(self) -> None:
-        raise LeaseLost
-
-    async def behind(self) -> int:
-        return self.lagging.pop(0) if self.lagging else 0
-
-    async def known(self, order_ids: Sequence[str]) -> Mapping[str, Known]:
-        await asyncio.sleep(0)
-        return {key: self.hashes[key] for key in order_ids if key in self.hashes}
-
-    async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
-        return [self.recorded[key] for key in order_ids if key in self.recorded]
-
-    async def recent(self, since_us: int, after: str, most: int) -> Sequence[Recorded]:
-        found = [self.recorded[key] for key in sorted(self.recorded) if key > after]
-        return [order for order in found if order.source_version >= since_us][:most]
-
-    async def record(self, entry: PageEntry, report: Report) -> None:
-        await asyncio.sleep(0)
-        for change in entry.changed:
-            sale = change.sale
-            self.hashes[sale.order_id] = Known(change.content_hash, change.source_version)
-            self.recorded[sale.order_id] = Recorded(
-                sale.order_id, sale.location_id, sale.currency, change.content_hash, change.source_version
-            )
-        self.waiting.update({order.order_id: self.provider.normaliser_revision for order in entry.set_aside})
-        for order in entry.cleared:
-            self.waiting.pop(order, None)
-        self.covered.update(entry.coverage)
-
-    async def catalog_token(self) -> str | None:
-        return self.token
-
-    async def known_items(self, external_ids: Sequence[str] | None) -> Mapping[str, KnownItem]:
-        return {k: i for k, i in self.items.items() if not i.item.deleted or external_ids is not None}
-
-    async def record_items(self, items: Sequence[ItemEntry], token: str | None, report: Report) -> None:
-        self.items.update({e.item.external_id: KnownItem(e.item, e.content_hash, e.revision) for e in items})
-        self.token = token or self.token
 
     async def run(
         self,
@@ -193,20 +132,8 @@ class World:
         return run
 
     def stands(self) -> dict[str, int]:
-        """Return each order's net as a consumer has it: the greatest (source_version, observed) wins."""
-        newest: dict[str, SaleRecorded] = {}
-        for _, sale in self.said:
-            before = newest.get(sale.order_id)
-            if before is None or (sale.source_version, sale.observed) >= (
-                before.source_version,
-                before.observed,
-            ):
-                newest[sale.order_id] = sale
-        return {
-            key: sum(line.net for line in sale.lines)
-            for key, sale in newest.items()
-            if sale.state is not OrderState.DELETED
-        }
+        """Return each order's net as a consumer has it."""
+        return {key: sum(line.net for line in sale.lines) for key, sale in self.standing().items()}
 
     def truth(self) -> dict[str, int]:
         return {key: order.net for key, order in self.provider.orders_by_key.items() if not order.broken}

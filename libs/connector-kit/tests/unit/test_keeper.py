@@ -14,75 +14,23 @@ import pytest
 from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.errors import AuthError, CredentialsRefused, NetworkError, TokenRevoked
 from suppli_connector_kit.testing import MemoryProvider
+from suppli_connector_kit.testing.memory import MemoryTokenBook, MemoryVault
 from suppli_connector_kit.testing.provider import lost_reply
 from suppli_connector_kit.tokens.fixed import FixedSession
 from suppli_connector_kit.tokens.keeper import AccountKey, KeeperTimes, TokenKeeper
 from suppli_connector_kit.tokens.secret import StoredTokens, from_secret, to_secret
 from suppli_connector_kit.tokens.session import KeptSession
 from suppli_service_kit.clock import FixedClock
-from suppli_service_kit.vault import Secret, VaultConflict, VaultUnavailable
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 KEY = AccountKey(UUID(int=1), UUID(int=2))
-
-
-class Store:
-    """Vault's check-and-set; `fail` may make a write fail before or after it is done."""
-
-    def __init__(self) -> None:
-        self.versions: dict[str, list[dict[str, Any]]] = {
-            "suppli/app/memory": [{"client_id": "us", "client_secret": "s"}]
-        }
-        self.lose_replies = 0
-
-    async def read(self, path: str) -> Secret | None:
-        await asyncio.sleep(0)
-        found = self.versions.get(path)
-        return Secret(dict(found[-1]), len(found)) if found and found[-1] else None
-
-    async def version(self, path: str) -> int:
-        await asyncio.sleep(0)
-        return len(self.versions.get(path, ()))
-
-    async def write(self, path: str, data: dict[str, Any], *, cas: int | None) -> int:
-        await asyncio.sleep(0)
-        found = self.versions.setdefault(path, [])
-        if cas is not None and cas != len(found):
-            raise VaultConflict(path)
-        found.append(data)
-        if self.lose_replies and data.get("intent") is None:
-            self.lose_replies -= 1
-            raise VaultUnavailable("the answer got lost")
-        return len(found)
-
-    async def destroy(self, path: str, *, cas: int | None = None) -> None:
-        found = self.versions.get(path, [])
-        if cas is not None and cas != len(found):
-            raise VaultConflict(path)
-        if found and found[-1]:
-            found[:] = [{} for _ in range(len(found) + 1)]
-
-
-class Book:
-    def __init__(self) -> None:
-        self.reauths: list[tuple[str, datetime | None]] = []
-        self.refresh_at: datetime | None = None
-
-    async def noted(
-        self, key: AccountKey, *, expires_at: datetime | None, refresh_at: datetime | None
-    ) -> None:
-        self.refresh_at = refresh_at
-
-    async def reauth(self, key: AccountKey, *, reason: str, works_until: datetime | None, cause: str) -> None:
-        if cause not in [each for each, _ in self.reauths]:
-            self.reauths.append((cause, works_until))
 
 
 class Setting:
     def __init__(self, *, single_use: bool = False) -> None:
         self.clock = FixedClock(NOW)
         self.provider = MemoryProvider(self.clock, single_use=single_use)
-        self.store, self.book = Store(), Book()
+        self.store, self.book = MemoryVault("memory", "us", "s"), MemoryTokenBook()
 
     def keeper(self) -> TokenKeeper:
         times = KeeperTimes(call=2, write=2)

@@ -47,6 +47,8 @@ class Manifest(Part, frozen=True, kw_only=True):
         lateness_hours: how late the provider may learn of a sale.
         page_size: orders a page at most.
         application_requests_per_second: what the provider allows our application for all accounts together.
+        requests_in_flight: calls of one account that the provider allows at once, where it has such a limit.
+        application_requests_in_flight: the same, of all accounts together.
     """
 
     provider: str
@@ -59,6 +61,8 @@ class Manifest(Part, frozen=True, kw_only=True):
     lateness_hours: int = 72
     page_size: int = 1000
     application_requests_per_second: float | None = None
+    requests_in_flight: int | None = None
+    application_requests_in_flight: int | None = None
     credentials: tuple[CredentialField, ...] = ()
     account_parameter: str | None = None
 

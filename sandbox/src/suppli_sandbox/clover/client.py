@@ -52,6 +52,10 @@ class CloverControl(ControlClient):
         """Create or replace one order, as the API shows it or with plain lists."""
         return self._call("PUT", f"/merchants/{merchant_id}/orders/{order_id}", Json, order)
 
+    def put_orders(self, merchant_id: str, orders: Sequence[Json]) -> list[str]:
+        """Put orders as `put_order` does (a missing id is filled in); return their ids."""
+        return self._call("POST", f"/merchants/{merchant_id}/orders", list[str], list(orders))
+
     def patch_order(self, merchant_id: str, order_id: str, change: Json) -> Json:
         """Merge top-level fields into an order (null removes one); `modifiedTime` becomes now."""
         return self._call("PATCH", f"/merchants/{merchant_id}/orders/{order_id}", Json, change)

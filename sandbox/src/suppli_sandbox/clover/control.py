@@ -81,6 +81,11 @@ class CloverControl(Control):
         order["id"] = request.path_params["order_id"]
         return answer(_whole(self.world.put_order(self.merchant(request), order).data))
 
+    async def put_orders(self, request: Request) -> Response:
+        """Put several orders."""
+        merchant, orders = self.merchant(request), await read(request, list[dict[str, object]])
+        return answer([self.world.put_order(merchant, order).id for order in orders])
+
     async def patch_order(self, request: Request) -> Response:
         """Merge fields into an order."""
         change = opened(await read(request, dict[str, object]))
@@ -198,6 +203,7 @@ class CloverControl(Control):
             ("PATCH", ONE, self.configure_merchant),
             ("DELETE", ONE, self.delete_merchant),
             ("GET", orders, self.orders),
+            ("POST", orders, self.put_orders),
             ("POST", orders + "/generate", self.generate),
             ("GET", order, self.get_order),
             ("PUT", order, self.put_order),

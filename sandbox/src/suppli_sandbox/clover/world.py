@@ -18,6 +18,7 @@ from suppli_sandbox.clover.models import (
 from suppli_sandbox.clover.orders import OrderBook, StoredOrder
 from suppli_sandbox.clover.tokens import TokenBook
 from suppli_sandbox.faults import FaultBook
+from suppli_sandbox.meter import Meter
 from suppli_sandbox.serving import ControlError
 from suppli_sandbox.times import MovableClock
 
@@ -95,6 +96,7 @@ class World:
     merchants: dict[str, Merchant] = field(default_factory=dict)
     faults: FaultBook = field(default_factory=FaultBook)
     calls: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    meter: Meter = field(default_factory=Meter)
 
     def reset(self) -> None:
         """Forget everything but the application; limits are Clover's own again."""
@@ -104,6 +106,7 @@ class World:
         self.merchants.clear()
         self.faults.clear(None)
         self.calls.clear()
+        self.meter.clear()
 
     def now_ms(self) -> int:
         """Return the present instant; Clover's stamps are whole seconds in milliseconds."""

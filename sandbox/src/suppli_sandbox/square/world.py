@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from suppli_sandbox.faults import FaultBook
+from suppli_sandbox.meter import Meter
 from suppli_sandbox.models import ApplicationSpec, LocationSpec, MerchantSettings, MerchantSpec
 from suppli_sandbox.serving import ControlError
 from suppli_sandbox.square.catalog import CatalogBook
@@ -101,6 +102,7 @@ class World:
     merchants: dict[str, Merchant] = field(default_factory=dict)
     faults: FaultBook = field(default_factory=FaultBook)
     calls: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    meter: Meter = field(default_factory=Meter)
 
     def reset(self) -> None:
         """Forget everything but the application."""
@@ -109,6 +111,7 @@ class World:
         self.merchants.clear()
         self.faults.clear(None)
         self.calls.clear()
+        self.meter.clear()
 
     def merchant(self, merchant_id: str) -> Merchant:
         """Return a merchant. Raises ControlError 404."""

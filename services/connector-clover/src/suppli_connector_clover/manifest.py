@@ -40,5 +40,7 @@ MANIFEST = Manifest(
         CredentialField(name="token", label="API token of the merchant, with read permissions", secret=True),
     ),
     account_parameter="merchant_id",
+    requests_in_flight=5,
+    application_requests_in_flight=10,
     application_requests_per_second=25,  # Clover allows 50 in a second: after a pause twice as many may come
 )

@@ -34,11 +34,22 @@ class _Body(msgspec.Struct):
 
 
 def square_client(
-    base_url: str, *, version: str = SQUARE_VERSION, budget: Budget | None = None
+    base_url: str,
+    *,
+    version: str = SQUARE_VERSION,
+    budget: Budget | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> ProviderClient:
     """Return a client that names the API version with every call."""
     headers = {"Square-Version": version}
-    return ProviderClient(base_url, name=MANIFEST.name, failure=_failure, headers=headers, budget=budget)
+    return ProviderClient(
+        base_url,
+        name=MANIFEST.name,
+        failure=_failure,
+        headers=headers,
+        budget=budget,
+        transport=transport,
+    )
 
 
 def _failure(response: httpx.Response) -> ProviderError:

@@ -15,18 +15,25 @@ from suppli_connector_kit.domain.business_day import day_start
 from suppli_connector_kit.domain.changes import is_imported
 from suppli_connector_kit.domain.coverage import Spans
 from suppli_connector_kit.domain.decisions import Again, Changed, Rules
-from suppli_connector_kit.domain.instants import HOUR_US, SECOND_US, to_us
+from suppli_connector_kit.domain.instants import HOUR_US, MINUTE_US, SECOND_US, to_us
 from suppli_connector_kit.domain.planning import Walk, plan
 from suppli_connector_kit.engine.catalog import sync_catalog
 from suppli_connector_kit.engine.pages import PageSayer
 from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Report
 from suppli_connector_kit.engine.walk import ProviderClock, Walker
-from suppli_connector_kit.errors import CommandRefused
+from suppli_connector_kit.errors import (
+    AuthError,
+    CommandRefused,
+    CoverageAhead,
+    ProviderError,
+    ProviderRefused,
+)
 from suppli_connector_kit.protocol import Connector, LocationContext, Session, Zone
 
 _RECENT = 1000  # recorded orders looked through at once
 _ROUNDS = 3  # a long run looks again whether time has passed meanwhile; the rest is the next run's
 _LATER_US = 60 * SECOND_US
+_AHEAD_US = 5 * MINUTE_US  # more than the clocks of a provider's servers are apart
 _MICROSECOND = timedelta(microseconds=1)
 _EVER_US = 1 << 62  # later than any instant that a provider tells
 
@@ -133,7 +140,8 @@ class SyncRun:
         """Do the run.
 
         Raises:
-            ProviderError: the provider ended it; its class says whether to try again.
+            ProviderError: the provider ended it, or did not give all; its class says whether to try again.
+            CoverageAhead: see there.
             CommandRefused: it is to publish again, and nothing that could be is named.
             LeaseLost, RunCancelled: see there.
         """
@@ -141,15 +149,37 @@ class SyncRun:
             problem = (self._job.republish or Republish()).problem()
             if problem is not None:
                 raise CommandRefused(f"What is to be published again is not clear: {problem}")
-        await sync_catalog(self._connector, self._session, self._books, self.report)
-        if self._job.connection.start_date is None or not self._locations:
-            return
-        await self._by_id(self._outgrown())
-        await self._named()
-        await self._rounds()
-        if self._job.kind is RunKind.SWEEP:
-            await self._missed()
-        await self._gone_again()
+        unread = await self._catalog()
+        if self._job.connection.start_date is not None and self._locations:
+            await self._by_id(self._outgrown())
+            await self._named()
+            await self._rounds()
+            if self._job.kind is RunKind.SWEEP:
+                await self._missed()
+            await self._gone_again()
+            self._refuse_the_future()
+        if unread is not None:
+            raise unread
+
+    async def _catalog(self) -> ProviderError | None:
+        """Read the catalog; return why it may not be read: that keeps no sale back, and ends the run after
+        them.
+        """
+        try:
+            await sync_catalog(self._connector, self._session, self._books, self.report)
+        except (AuthError, ProviderRefused) as refused:
+            return refused
+        return None
+
+    def _refuse_the_future(self) -> None:
+        """Raise where more is recorded as imported than can have happened: nobody would look at it again."""
+        ends = [spans[-1][1] for key, spans in self._covered.items() if spans and key in self._locations]
+        ahead = max(ends, default=0) - self._clock.horizon()
+        if ahead > _AHEAD_US:
+            raise CoverageAhead(
+                f"What is imported is recorded up to {ahead // MINUTE_US} minutes into the future;"
+                " sales of that time are read by the daily sweep only"
+            )
 
     def _outgrown(self) -> list[str]:
         """Return the set-aside orders that an older reading failed on."""
