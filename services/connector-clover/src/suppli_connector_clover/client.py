@@ -15,9 +15,14 @@ class _Body(msgspec.Struct):
     message: str | None = None
 
 
-def clover_client(base_url: str, *, budget: Budget | None = None) -> ProviderClient:
+def clover_client(
+    base_url: str,
+    *,
+    budget: Budget | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> ProviderClient:
     """Return a client of one of Clover's regions."""
-    return ProviderClient(base_url, name=MANIFEST.name, failure=_failure, budget=budget)
+    return ProviderClient(base_url, name=MANIFEST.name, failure=_failure, budget=budget, transport=transport)
 
 
 def _failure(response: httpx.Response) -> ProviderError:

@@ -21,7 +21,7 @@ class Settings(ConnectorSettings):
         "https://www.clover.com", description="Address where that region's merchants sign in."
     )
     requests_per_second: float = Field(
-        8, gt=0, description="Calls a second for one account; with the burst Clover allows 16."
+        7, gt=0, description="Calls a second for one account; Clover allows 16, the burst among them."
     )
-    request_burst: float = Field(8, ge=1, description="Calls for one account at once, after a pause.")
+    request_burst: float = Field(7, ge=1, description="Calls for one account at once, after a pause.")
     page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE, description="Orders a page.")

@@ -36,7 +36,7 @@ class Check:
         """Do it; raises `AssertionError` where it does not hold, skips what the provider cannot do."""
         for ability in self.needs:
             if ability in harness.facts.cannot:
-                pytest.skip(f"no {ability.value}: {harness.facts.cannot[ability]}")
+                pytest.skip(f"needs {ability.value}, but {harness.facts.cannot[ability]}")
         await self.body(harness)
 
     def __str__(self) -> str:
