@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from suppli_connector_kit.domain.money import as_shown, without_inclusive_tax
 
-from suppli_connector_upload.domain.numbers import CellProblem
+from suppli_connector_upload.domain.amounts import CellProblem
 
 
 def line_money(gross: int | None, discount: int, net: int | None) -> tuple[int, int]:
@@ -30,6 +30,11 @@ def line_money(gross: int | None, discount: int, net: int | None) -> tuple[int, 
     return gross, net
 
 
+def inside_gross(gross: int, net: int, tax: int) -> bool:
+    """Return whether gross has the tax in it and net has not: then what lies between is no discount."""
+    return tax != 0 and gross - net == tax
+
+
 def without_tax(gross: int, net: int, tax: int | None, percent: Decimal | None) -> tuple[int, int, int]:
     """Return gross, net and tax of a row whose prices have the tax in them.
 
@@ -42,8 +47,7 @@ def without_tax(gross: int, net: int, tax: int | None, percent: Decimal | None) 
         shared = Decimal(0) if percent is None else net * percent / (100 + percent)
         tax = int(shared.to_integral_value(ROUND_HALF_UP))
     tax = abs(tax)
-    is_net = tax > 0 and gross - net == tax
-    """Gross with tax and net without it, side by side: what lies between is no discount."""
+    is_net = inside_gross(gross, net, tax)
     discount = 0 if is_net else gross - net
     shown = as_shown(gross, discount, net if is_net else net - tax, tax)
     if shown is None:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from suppli_connector_kit.domain.instants import to_us
 
+from suppli_connector_upload.domain.amounts import CellProblem
 from suppli_connector_upload.domain.files import Cell
-from suppli_connector_upload.domain.numbers import CellProblem
 from suppli_connector_upload.domain.plan import DateOrder
 from suppli_connector_upload.domain.remembered import Remembered
 

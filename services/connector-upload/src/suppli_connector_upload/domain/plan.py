@@ -8,6 +8,29 @@ from msgspec import Struct
 
 from suppli_connector_upload.domain.files import Layout
 
+ENCODINGS = frozenset(
+    [
+        "utf-8",
+        "utf-8-sig",
+        "utf-16",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "cp1257",
+    ]
+    + ["cp437", "cp850", "cp866", "mac_roman", "koi8-r", "shift_jis", "gb18030", "big5", "euc-kr"]
+    + [f"iso-8859-{part}" for part in (1, 2, 5, 7, 8, 9, 15)]
+)
+
+
+def is_delimiter(text: str) -> bool:
+    """Return whether a text file's columns can be divided by this."""
+    return len(text) == 1 and text not in '"\r\n\0'
+
 
 class Shape(StrEnum):
     """Exports that are known by their columns; everything else is `generic`."""
@@ -104,3 +127,17 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     only_location: str | None = None
     use_order_ids: bool = True
     use_line_ids: bool = True
+
+
+class PlanProblem(Exception):
+    """A plan that cannot be carried out.
+
+    Attributes:
+        about: the question or the plan's attribute that is wrong.
+        reason: a sentence for a person.
+    """
+
+    def __init__(self, about: str, reason: str) -> None:
+        super().__init__(f"{about}: {reason}")
+        self.about = about
+        self.reason = reason

@@ -11,10 +11,10 @@ from msgspec import Struct
 from suppli_connector_kit.domain import quantities
 from suppli_contracts.events.sales import Disposition, LineKind
 
+from suppli_connector_upload.domain.amounts import Amounts, CellProblem, Numbers
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.line_money import line_money, without_tax
 from suppli_connector_upload.domain.moments import Moment, Moments
-from suppli_connector_upload.domain.numbers import Amounts, CellProblem, Numbers
 from suppli_connector_upload.domain.pieces import GIFT_CARD, Piece
 from suppli_connector_upload.domain.plan import Field, Plan, Shape
 from suppli_connector_upload.domain.remembered import Remembered

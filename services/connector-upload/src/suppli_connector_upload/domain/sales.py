@@ -23,6 +23,18 @@ _SHOWN = 100
 _UNREADABLE = "a quote is opened in this row and not closed: the rows that follow it are swallowed"
 
 
+def error_of(line: int, cells: Sequence[Cell], problem: RowProblem | None, plan: Plan) -> RowError:
+    """Return what to say of a row that is left out; no `problem`: its cells could not be told."""
+    if problem is None:
+        return RowError(line, None, "", _UNREADABLE)
+    columns = plan.layout.columns
+    at = problem.column
+    if at is None or at >= len(columns):
+        return RowError(line, None, "", problem.reason)
+    value = plain_text(cells[at]) if at < len(cells) else ""
+    return RowError(line, columns[at], value[:_SHOWN], problem.reason)
+
+
 class SalesReader:
     """Reads one file, once: `take` all its rows, then its `sales`.
 
@@ -50,13 +62,13 @@ class SalesReader:
         for line, cells in rows:
             if cells is None:
                 totals.errors += 1
-                yield RowError(line, None, "", _UNREADABLE)
+                yield error_of(line, (), None, self._plan)
                 continue
             try:
                 piece = reader.read(cells)
             except RowProblem as problem:
                 totals.errors += 1
-                yield self._error(line, cells, problem)
+                yield error_of(line, cells, problem, self._plan)
                 continue
             if isinstance(piece, Skip):
                 if piece is Skip.ELSEWHERE:
@@ -72,14 +84,6 @@ class SalesReader:
         self._by_order = self._plan.use_order_ids and damage is None
         found = (damage if self._plan.use_order_ids else None, watch.broken_notice())
         self.notices += [notice for notice in found if notice is not None]
-
-    def _error(self, line: int, cells: Sequence[Cell], problem: RowProblem) -> RowError:
-        columns = self._plan.layout.columns
-        at = problem.column
-        if at is None or at >= len(columns):
-            return RowError(line, None, "", problem.reason)
-        value = plain_text(cells[at]) if at < len(cells) else ""
-        return RowError(line, columns[at], value[:_SHOWN], problem.reason)
 
     def sales(self) -> Iterator[FileSale]:
         """Yield the orders of every day, from the oldest on."""

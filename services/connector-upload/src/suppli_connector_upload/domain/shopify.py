@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from suppli_connector_kit.domain.allocation import allocate
 from suppli_contracts.events.sales import AdjustmentKind, Disposition
 
+from suppli_connector_upload.domain.amounts import Amounts
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.line_money import without_tax
-from suppli_connector_upload.domain.numbers import Amounts
 from suppli_connector_upload.domain.pieces import OrderPart, Piece
 from suppli_connector_upload.domain.plan import Plan
 from suppli_connector_upload.domain.texts import plain_text
