@@ -43,9 +43,12 @@ def test_the_demo_runs_by_itself_and_its_totals_agree_with_its_file(state: Path)
     printed = demo(state)
     assert "Every total agrees with the file" in printed
     assert printed.count("curl -s") == 5
-    assert re.search(r"parked \(not mapped\)\D+[1-9]", printed), (
-        "some items stay unmapped, for the reader to map"
-    )
+    for title in ("Square", "Clover"):
+        parts = printed.partition(f"{title}: ")[2].partition("the file says")[0]
+        assert re.search(r"product sales\D+[1-9]", parts), title
+        assert re.search(r"parked \(not mapped\)\D+[1-9]", parts), (
+            f"some items of {title} stay unmapped, for the reader to map"
+        )
 
 
 @pytest.mark.shared_data
@@ -55,6 +58,7 @@ def test_a_real_export_comes_out_to_the_cent(state: Path) -> None:
     assert "Every total agrees with the file" in printed
     for figure in ("37,321.43", "359.72", "36,961.71", "3,277.49", "3,748", "264"):
         assert figure in printed, figure
+    assert printed.count("37,321.43") >= 4, "each shop's total and its file's"
 
 
 def test_the_readmes_ten_line_consumer_prints_product_sales(world_with_sales: World, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from suppli_embedded.errors import EmbeddedError
 from suppli_embedded.runtime import EmbeddedRuntime
 
 from suppli_demo.consumer import snippet
+from suppli_demo.report import Result, print_result
 from suppli_demo.system import System
-from suppli_demo.tour import TENANT, Result, Tour, print_result
+from suppli_demo.tour import TENANT, Tour
 
 app = typer.Typer(add_completion=False)
 
@@ -28,7 +29,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where all state is kept.")] = Path(".suppli/demo"),
     stay: Annotated[bool | None, typer.Option(help="Stay up afterwards (default: with a terminal).")] = None,
 ) -> None:
-    """Start the whole system, connect a shop, import, map, and show what came out."""
+    """Start the whole system, connect a shop at each provider, import, map, and show what came out."""
     console = Console(highlight=False, soft_wrap=True)
     if sales is not None and not sales.is_file():
         console.print(f"There is no file {sales}.")
@@ -73,7 +74,7 @@ def _print_addresses(console: Console, system: System) -> None:
     addresses = {
         "gateway (public API)": f"{system.gateway_url}/v1",
         "its description": f"{system.gateway_url}/v1/openapi.json",
-        "the sandbox's Square": system.sandbox.url,
+        **{f"the local {name}": sandbox.url for name, sandbox in system.sandboxes.items()},
         "identity provider": system.issuer.url,
         "Kafka": system.runtime.kafka.bootstrap_servers,
         "PostgreSQL": f"127.0.0.1:{system.runtime.postgres.port}",

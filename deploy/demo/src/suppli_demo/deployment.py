@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from suppli_sandbox.client import SandboxControl
+from suppli_sandbox.clover.client import CloverControl
 
 WEEK_S = 7 * 24 * 3600
 
@@ -31,7 +32,11 @@ class Deployment(Protocol):
 
     @property
     def control(self) -> SandboxControl:
-        """The sandbox's control."""
+        """The local Square's control."""
+
+    @property
+    def clover(self) -> CloverControl:
+        """The local Clover's control."""
 
     def token(self, *, subject: str, tenants: Sequence[UUID], role: str) -> str:
         """Return a signed-in person's token."""
@@ -46,6 +51,7 @@ class Elsewhere:
     bootstrap_servers: str
     issuer_url: str
     control: SandboxControl
+    clover: CloverControl
 
     def token(self, *, subject: str, tenants: Sequence[UUID], role: str) -> str:
         """Return a signed-in person's token, from the development identity provider."""

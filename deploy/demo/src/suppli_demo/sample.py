@@ -56,8 +56,8 @@ class _Row:
             self.at.date().isoformat(), self.at.time().isoformat(), "Eastern Time (US & Canada)",
             self.category, self.item, f"{self.quantity}.0", self.variation, self.sku, self.modifier,
             _dollars(self.gross), _dollars(-self.discount), _dollars(net), _dollars(tax),
-            self.transaction, f"P{self.transaction}", "Till 1", "", "", self.event, location, "For Here",
-            "", "", "", "ea", str(self.quantity), self.kind, "$0.00", "", "",
+            self.transaction, f"P{self.transaction.removeprefix('R')}", "Till 1", "", "", self.event,
+            location, "For Here", "", "", "", "ea", str(self.quantity), self.kind, "$0.00", "", "",
         )  # fmt: skip
 
 
@@ -66,12 +66,14 @@ def _dollars(cents: int) -> str:
     return f"{sign}${abs(cents) // 100:,}.{abs(cents) % 100:02}"
 
 
-def write_sample(path: Path, *, last_day: date, location: str = "Harbour Street", days: int = 7) -> Path:
-    """Write `days` days of sales that end with `last_day`.
+def write_sample(
+    path: Path, *, last_day: date, location: str = "Harbour Street", days: int = 7, seed: int = 20260308
+) -> Path:
+    """Write `days` days of sales that end with `last_day`; another `seed` makes another shop's.
 
     With discounts, modifiers, voids, refunds and open amounts, as a real export has them.
     """
-    dice = random.Random(20260308)  # noqa: S311 - a made-up café, not a secret
+    dice = random.Random(seed)  # noqa: S311 - a made-up café, not a secret
     rows: list[_Row] = []
     for back in range(days - 1, -1, -1):
         rows += _day(dice, last_day - timedelta(days=back))

@@ -70,8 +70,8 @@ def shown(days: Iterable[Mapping[str, Any]]) -> Shown:
     )
 
 
-def compare(control: ControlTotals, result: Shown) -> list[str]:
-    """Return one sentence for each total that differs from the file's."""
+def compare(control: ControlTotals, result: Shown, *, voids: bool = True) -> list[str]:
+    """Return one sentence for each total that differs from the file's; `voids`: the provider keeps them."""
     total = result.total
     pairs: dict[str, tuple[object, object]] = {
         "gross": (control.gross, total.gross),
@@ -79,7 +79,7 @@ def compare(control: ControlTotals, result: Shown) -> list[str]:
         "net": (control.net, total.net),
         "tax": (control.tax, result.tax),
         "quantity": (control.quantity, total.quantity),
-        "voided quantity": (control.voided, result.voided),
+        "voided quantity": (control.voided if voids else 0, result.voided),
         "the provider's own net": (control.net, result.provider_net),
     }
     return [f"{name}: {got} instead of {wanted}" for name, (wanted, got) in pairs.items() if wanted != got]

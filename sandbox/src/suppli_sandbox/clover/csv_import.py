@@ -15,6 +15,7 @@ from suppli_sandbox.clover.changes import payment_of
 from suppli_sandbox.clover.pricing import apportioned
 from suppli_sandbox.clover.world import Merchant, World
 from suppli_sandbox.csv_rows import SaleRow, read_rows
+from suppli_sandbox.times import format_us
 
 Json = dict[str, Any]
 
@@ -45,6 +46,8 @@ def import_sales(world: World, merchant: Merchant, content: bytes, currency: str
     live = [row for row in rows if not row.voided]
     return {
         "rows": len(rows),
+        "locations": [merchant.id],
+        "first_at": format_us(min(row.at_us for row in rows)),
         "orders": len(orders) + len(manual),
         "lines": sum(len(order["lineItems"]) for order in orders.values()),
         "refund_rows": sum(row.refund for row in rows),
