@@ -6,10 +6,12 @@ import csv
 import gzip
 import os
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from suppli_connector_upload.domain.detected import Detected, Trust
 from suppli_connector_upload.domain.detection import detect
 from suppli_connector_upload.domain.outcomes import ControlTotals, Notice
 from suppli_connector_upload.domain.plan import DateOrder, Shape
@@ -32,9 +34,9 @@ class Imported:
     order_ids: list[str]
 
 
-def imported(path: Path, **answers: str) -> Imported:
+def imported(path: Path, detected: Detected | None = None, **answers: str) -> Imported:
     """Import a file with the suggestions that it gets, and `answers` to what it cannot say."""
-    detected = detect(take_sample(path))
+    detected = detected or detect(take_sample(path))
     plan = make_plan(detected, {"location_id": "shop", "prices_include_tax": "no"} | answers)
     reader = SalesReader(plan, DiskSpool)
     try:
@@ -117,8 +119,9 @@ def test_shopify_orders(name: str, rows: int, orders: int, cancelled: int) -> No
 
 def test_takeaway_orders(tmp_path: Path) -> None:
     path = unpacked("restaurant_takeaway_orders_uk.csv.gz", tmp_path)
-    assert detect(take_sample(path)).date_order is DateOrder.DMY
-    whole = imported(path, timezone="Europe/London", currency="GBP").totals.all
+    detected = detect(take_sample(path))
+    assert detected.date_order is DateOrder.DMY
+    whole = imported(path, detected, timezone="Europe/London", currency="GBP").totals.all
     assert (whole.rows, whole.orders) == (74_818, 13_397)
     assert (whole.net, whole.quantity) == (44_651_745, 93_041)
 
@@ -137,3 +140,16 @@ def test_coffee_machine() -> None:
     assert detect(take_sample(path)).date_order is DateOrder.MDY
     whole = imported(path, timezone="Europe/Kyiv", currency="UAH").totals.all
     assert (whole.rows, whole.net, whole.quantity) == (3_636, 11_543_158, Decimal(3_636))
+
+
+def test_workbook_of_a_toast_export() -> None:
+    """Its order ids were rounded, its days end at four in the morning, and it has a pivot table in front."""
+    path = SHARED / "pos_exports" / "toast_item_selection_2024-06_workbook.xlsx"
+    detected = detect(take_sample(path))
+    suggested = {question.about: question.suggestion for question in detected.questions}
+    assert (detected.order_ids, suggested["day_cutoff"]) == (Trust.DAMAGED, "04:00")
+    found = imported(path, detected, timezone="America/Chicago", currency="USD")
+    whole = found.totals.all
+    assert (whole.rows, whole.net) == (76_027, 53_000_802)
+    assert date(2024, 7, 1) not in found.totals.by_day  # sold at 00:16, on the evening of 30 June
+    assert len(found.totals.by_day) == 30

@@ -152,6 +152,8 @@ class Moments(Remembered[Moment]):
         if isinstance(day, str) and isinstance(wall, str):
             return self[f"{day} {wall}" if wall.strip() else day]
         found, inside, _ = self._parts(day)
+        if inside == time():  # old workbooks store a date alone as its midnight
+            inside = None
         if isinstance(wall, datetime):
             inside = wall.time()
         elif isinstance(wall, time):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from zoneinfo import ZoneInfo
@@ -114,6 +115,12 @@ class Events(Remembered[Disposition]):
         return found
 
 
+def is_sum(cells: Sequence[Cell]) -> bool:
+    """Return whether a row begins as one that adds up those above it."""
+    first = next((text for cell in cells if (text := plain_text(cell))), "")
+    return first.lower().startswith(_SUMS)
+
+
 class RowReader:
     """Reads the rows of one file.
 
@@ -167,11 +174,9 @@ class RowReader:
 
     def _is_no_sale(self, cells: list[Cell]) -> bool:
         """Return whether a row that is no sale is blank, or a sum of the rows above."""
-        texts = [text for cell in cells if (text := plain_text(cell))]
-        if not texts:
+        if not any(plain_text(cell) for cell in cells):
             return True
-        dates = (self._at.datetime, self._at.date, self._at.business_date)
-        return self._column in dates and texts[0].lower().startswith(_SUMS)
+        return self._column in (self._at.datetime, self._at.date, self._at.business_date) and is_sum(cells)
 
     def _piece(self, cells: list[Cell]) -> Piece | Skip:
         at, plan, texts, labels = self._at, self._plan, self._texts, self._labels

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from suppli_connector_upload.domain.files import FileKind, FileRefused, Layout, Row, Sample
-from suppli_connector_upload.reading import text
+from suppli_connector_upload.domain.files import FileKind, Layout, Row, Sample
+from suppli_connector_upload.reading import text, xls, xlsx
 from suppli_connector_upload.reading.kinds import kind_of
 from suppli_connector_upload.reading.limits import Limits
 
@@ -21,7 +21,7 @@ def take_sample(path: Path, limits: Limits | None = None) -> Sample:
     kind = kind_of(path)
     if kind is FileKind.TEXT:
         return text.sample_of(path, limits)
-    raise FileRefused("not_a_table", f"Files of the kind {kind} are not read yet.")
+    return xlsx.sample_of(path, limits) if kind is FileKind.XLSX else xls.sample_of(path, limits)
 
 
 def open_rows(path: Path, layout: Layout, limits: Limits | None = None) -> Iterator[Row]:
@@ -33,4 +33,5 @@ def open_rows(path: Path, layout: Layout, limits: Limits | None = None) -> Itera
     limits = limits or Limits()
     if layout.kind is FileKind.TEXT:
         return text.text_rows(path, layout, limits)
-    raise FileRefused("not_a_table", f"Files of the kind {layout.kind} are not read yet.")
+    read = xlsx.sheet_rows if layout.kind is FileKind.XLSX else xls.sheet_rows
+    return read(path, layout, limits)

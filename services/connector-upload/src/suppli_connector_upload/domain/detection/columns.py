@@ -17,7 +17,7 @@ from suppli_connector_upload.domain.detection.names import SYNONYMS, compared
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.moments import read_datetime, read_time
 from suppli_connector_upload.domain.plan import DateOrder, Field
-from suppli_connector_upload.domain.rows import Events
+from suppli_connector_upload.domain.rows import Events, is_sum
 from suppli_connector_upload.domain.texts import Texts, plain_text
 
 _MOSTLY = 0.8
@@ -64,7 +64,7 @@ class Columns(NamedTuple):
 
 def suggest(columns: Sequence[str], rows: Rows) -> Columns:
     """Return which column seems to hold which field."""
-    judged = rows[:_JUDGED_ROWS]
+    judged = [row for row in rows[:_JUDGED_ROWS] if not is_sum(row)]
     kinds = {name: _kind([row[at] for row in judged if at < len(row)]) for at, name in enumerate(columns)}
     found: dict[Field, str] = {}
     findings: list[Finding] = []
@@ -113,7 +113,7 @@ def _figure(cell: Cell) -> Decimal | None:
 def _dated(cell: Cell) -> bool | None:
     """Return whether a date has a time; None = it is no date."""
     if isinstance(cell, date):
-        return isinstance(cell, datetime)
+        return isinstance(cell, datetime) and cell.time() != time()  # old workbooks: a date is a midnight
     if isinstance(cell, str) or (isinstance(cell, int) and len(str(cell)) == _COMPACT):
         for order in (DateOrder.DMY, DateOrder.MDY):
             try:

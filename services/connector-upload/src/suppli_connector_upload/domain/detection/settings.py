@@ -98,14 +98,12 @@ def cutoff(
     hours = Counter(hour for row in rows if at < len(row) and (hour := _hour(row[at], order)) is not None)
     late = sum(count for hour, count in hours.items() if hour < 3)
     quiet = min(_NIGHT, key=lambda hour: (hours[hour], abs(hour - 4)))
-    suggestion, because = "00:00", "No sale was made in the first hours after midnight."
+    suggestion, because = "00:00", "Of the rows that were looked at, none is from just after midnight."
     if late and not sleeps:
         because = "A shop on the web is open at midnight too."
     elif late:
         suggestion = f"{quiet:02}:00"
-        because = (
-            f"{late} of {hours.total()} sales were made between midnight and 3:00; at {quiet}:00 it is quiet."
-        )
+        because = f"{late} of {hours.total()} rows are from midnight to 3:00; at {quiet}:00 it is quiet."
     return Question(
         about="day_cutoff",
         text="At what time does a new day begin for the shop? What is sold earlier counts on the day before.",
