@@ -8,10 +8,10 @@ PACKAGES := $(sort $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.t
 EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 SOURCES := libs services sandbox deploy tests tools $(wildcard benchmarks)
 
-.PHONY: help setup demo test test-unit check format generate bench chaos breaks lock clean
+.PHONY: help setup demo test test-unit check format generate bench chaos breaks lock clean new-connector
 
 help: ## what the verbs are
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(BIN)/uv: requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found; install it, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
@@ -68,6 +68,10 @@ format: $(VENV)/.development ## rewrite the code in the one format
 generate: $(VENV)/.development ## write schemas, AsyncAPI, OpenAPI, topics, ACLs, policies, containers
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m suppli_gateway openapi
+
+new-connector: $(VENV)/.development ## a new connector's folder, installed and wired (NAME=acme, TITLE="Acme POS")
+	@$(BIN)/python -m tools.new_connector $(if $(NAME),"$(NAME)",--help) $(if $(TITLE),"$(TITLE)")
+	@$(if $(NAME),$(MAKE) --no-print-directory setup generate)
 
 bench: $(VENV)/.development ## measure, next to bare-bones baselines
 	@$(BIN)/python -m benchmarks $(ARGS)

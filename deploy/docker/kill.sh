@@ -2,12 +2,12 @@
 # Kills services of the running composition in the middle of a long first import, one after another, as a crash would
 # (SIGKILL to their process; `docker kill` is an operator's stop, after which Docker leaves a container down). Ends with 0
 # when each came back by itself and every total agrees with the sales file's own. Needs root and the engine's machine.
-#   deploy/docker/kill.sh [SERVICE...]        default: connector-square mapping sync-scheduler connector-square
+#   deploy/docker/kill.sh [SERVICE...]        default: connector-square connector-clover mapping sync-scheduler connector-square
 #   DAYS=300 deploy/docker/kill.sh            how much there is to import: days of sales, 38 orders each
 set -eu
 cd "$(dirname "$0")/../.."
 COMPOSE=${COMPOSE:-docker compose}
-[ $# -gt 0 ] || set -- connector-square mapping sync-scheduler connector-square
+[ $# -gt 0 ] || set -- connector-square connector-clover mapping sync-scheduler connector-square
 
 count() { # sales lines in mapping's ledger
   $COMPOSE exec -T postgres psql --username postgres --dbname suppli_mapping --tuples-only --no-align \
