@@ -123,7 +123,7 @@ class Tour:
         shop.start(connection, each.first_day, {"kind": "daily", "daily_at": "04:30", "timezone": self.zone})
 
     def _import(self, shop: Shop, each: _Open) -> None:
-        (run, *_) = shop.wait_for_runs(each.connection, seconds=120)
+        (run, *_) = shop.wait_for_runs(each.connection, seconds=600)
         counts = run["counts"]
         self.console.print(
             f"First import from {each.till.title} {run['state']}: {counts['orders_published']:,} orders, "
