@@ -51,6 +51,7 @@ class Facts:
         zone: the locations' time zone (IANA).
         calls_per_second: most calls of one account that the provider may see within a second.
         calls_in_flight: most of them at once; None where `cannot` says why.
+        lateness_hours: how late the provider may learn of a sale.
         cannot: abilities that the provider has not, each with the reason for people.
     """
 
@@ -59,6 +60,7 @@ class Facts:
     zone: str
     calls_per_second: float
     calls_in_flight: int | None = None
+    lateness_hours: int = 72
     cannot: Mapping[Ability, str] = field(default_factory=dict)
 
 

@@ -23,13 +23,13 @@ class Check:
         name: what holds when it passes.
         harm: what a shop would lose.
         needs: what the provider must be able to do.
-        waits: whether it takes some seconds of waiting, as it is about time.
+        slow: whether it is about time or many repeats: the suite's own test leaves it out where it can.
     """
 
     name: str
     harm: str
     needs: tuple[Ability, ...]
-    waits: bool
+    slow: bool
     body: Body
 
     async def __call__(self, harness: ProviderHarness) -> None:
@@ -43,13 +43,13 @@ class Check:
         return self.name
 
 
-def check(name: str, *needs: Ability, waits: bool = False) -> Callable[[Body], Body]:
+def check(name: str, *needs: Ability, slow: bool = False) -> Callable[[Body], Body]:
     """Add a function to the list; its docstring is the harm. May be applied more than once."""
 
     def add(body: Body) -> Body:
         if any(each.name == name for each in CHECKS):
             raise ValueError(f"there are two checks named {name!r}")
-        CHECKS.append(Check(name, (body.__doc__ or "").strip(), needs, waits, body))
+        CHECKS.append(Check(name, (body.__doc__ or "").strip(), needs, slow, body))
         return body
 
     return add

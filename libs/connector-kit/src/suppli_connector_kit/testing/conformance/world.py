@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -117,18 +119,22 @@ class World:
         *,
         connector: Connector[Any] | None = None,
         ports: MemoryPorts | None = None,
-        publishing: Process | None = None,
+        mortal: Process | None = None,
+        dies_publishing: bool = False,
     ) -> Ended:
         """Do a run as a worker does; a provider's failure is how it ends, everything else is raised.
 
         Args:
             connector: of another process; by default the first one's.
             ports: other books than the world's.
-            publishing: a process that may die while it publishes.
+            mortal: a process that may die, and that nothing reaches the books of afterwards.
+            dies_publishing: each publish is a place where it may.
         """
         asked = connector or self._connector
+        living = mortal or Process()
         self._fence += 1
         books = ports or self.ports
+        alive = cast(MemoryPorts, _Alive(living, books))
         connection = self._connection()
         job = Job(
             connection,
@@ -143,10 +149,10 @@ class World:
             asked,
             self.session(asked),
             job,
-            books=books,
-            publisher=publishing.producer(books) if publishing else books,  # type: ignore[arg-type]
-            lease=books,
-            queue=books,
+            books=alive,
+            publisher=living.producer(books) if dies_publishing else alive,  # type: ignore[arg-type]
+            lease=alive,
+            queue=alive,
             clock=self.clock,
             limits=Limits(safety_lag=LAG, bulk_wait_seconds=0.001),
         )
@@ -182,6 +188,10 @@ class World:
                 for each in self.locations
             ),
         )
+
+    def some_pages(self) -> list[ShopOrder]:
+        """Return nearly three pages of orders."""
+        return self.orders(3 * self.facts.page_size - 3)
 
     # --- what is true -------------------------------------------------------------------------------
 
@@ -239,6 +249,23 @@ class World:
             self.order(number, age=timedelta(hours=1) + (count - number) * spread, location=number % places)
             for number in range(count)
         ]
+
+
+class _Alive:
+    """Ports whose calls fail once the process is dead, without being places to die at."""
+
+    def __init__(self, process: Process, ports: MemoryPorts) -> None:
+        self._process, self._ports = process, ports
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._ports, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return await self._process.within(functools.partial(method, *arguments, **options))
+
+        return call
 
 
 def content_of(sale: SaleRecorded) -> Content:

@@ -76,7 +76,7 @@ async def silent(harness: ProviderHarness) -> None:
 async def deleted(harness: ProviderHarness) -> None:
     """A sale that was deleted at the till would count for ever."""
     async with world(harness) as made:
-        orders = made.orders(harness.facts.page_size + 1)
+        orders = made.orders(harness.facts.page_size + 3)
         harness.put(orders)
         await read_whole(made)
         await _an_hour_later(made)
@@ -122,7 +122,7 @@ async def late(harness: ProviderHarness) -> None:
     async with world(harness) as made:
         harness.put(made.orders(5))
         await read_whole(made)
-        hours = made.manifest.lateness_hours
+        hours = harness.facts.lateness_hours
         harness.put([made.order(77, age=timedelta(hours=hours) - timedelta(minutes=30))])
         await made.imported(RunKind.SWEEP)
         made.assert_true()

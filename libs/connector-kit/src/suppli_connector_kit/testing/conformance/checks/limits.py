@@ -36,7 +36,7 @@ async def _without_a_pause(made: World, delay: float) -> None:
     await asyncio.gather(*(ask(number) for number in range(_TASKS)))
 
 
-@check("the provider sees no more calls a second than it allows", waits=True)
+@check("the provider sees no more calls a second than it allows", slow=True)
 async def rate(harness: ProviderHarness) -> None:
     """The provider would turn all our shops away."""
     async with world(harness) as made:
@@ -46,7 +46,7 @@ async def rate(harness: ProviderHarness) -> None:
         assert 1 < seen <= allowed, f"{seen} calls within a second, {allowed} are allowed"
 
 
-@check("the provider sees no more calls at once than it allows", Ability.CALLS_IN_FLIGHT, waits=True)
+@check("the provider sees no more calls at once than it allows", Ability.CALLS_IN_FLIGHT, slow=True)
 async def in_flight(harness: ProviderHarness) -> None:
     """The provider would turn the shop's calls away, for longer each time."""
     async with world(harness, now=NOW) as made:

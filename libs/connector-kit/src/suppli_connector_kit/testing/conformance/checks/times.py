@@ -23,11 +23,8 @@ async def one_instant(harness: ProviderHarness) -> None:
     async with world(harness) as made:
         at = NOW - timedelta(hours=2)
         count = 2 * harness.facts.page_size + 1
-        around = [
-            made.order(count, at=at - timedelta(seconds=1)),
-            made.order(count + 1, at=at + timedelta(seconds=1)),
-        ]
-        harness.put([made.order(number, at=at) for number in range(count)] + around)
+        later = made.order(count, at=at + timedelta(seconds=1))
+        harness.put([*(made.order(number, at=at) for number in range(count)), later])
         await read_whole(made)
 
 
@@ -36,7 +33,7 @@ async def whole_seconds(harness: ProviderHarness) -> None:
     """Where pages meet within a second, sales of that second would be lost."""
     async with world(harness) as made:
         start = NOW - timedelta(hours=2)
-        count = 3 * harness.facts.page_size
+        count = 3 * harness.facts.page_size - 3
         harness.put([made.order(n, at=start + timedelta(seconds=n // 4)) for n in range(count)])
         await read_whole(made)
 
@@ -46,8 +43,8 @@ async def microseconds(harness: ProviderHarness) -> None:
     """A window cut to whole seconds or milliseconds would lose the sales at its edges."""
     async with world(harness) as made:
         start = NOW - timedelta(hours=2)
-        count = 3 * harness.facts.page_size
-        harness.put([made.order(n, at=start + timedelta(microseconds=997 * n)) for n in range(count)])
+        count = 3 * harness.facts.page_size - 3
+        harness.put([made.order(n, at=start + timedelta(microseconds=97 * n)) for n in range(count)])
         await read_whole(made)
         # the newest of them may be the last thing that a run sees
         harness.put([made.order(count, at=NOW - timedelta(microseconds=1))])
@@ -87,7 +84,7 @@ async def coverage_grows(harness: ProviderHarness) -> None:
     """What the provider wrote in the meantime would be taken for read."""
     async with world(harness) as made:
         made.clock.advance(timedelta(minutes=30))  # ours is ahead of the provider's
-        harness.put(made.orders(3 * harness.facts.page_size))
+        harness.put(made.some_pages())
         await read_whole(made)
         _assert_grew(made, NOW)
         later = NOW + timedelta(hours=1)
@@ -113,7 +110,8 @@ def _assert_grew(made: World, provider_now: datetime) -> None:
 async def from_the_future(harness: ProviderHarness) -> None:
     """A connection would be green and import nothing until that time has come."""
     async with world(harness) as made:
-        await made.imported()
+        harness.put(made.orders(5))
+        await read_whole(made)
         ((start, end),) = made.ports.covered[made.locations[0]]
         made.ports.covered[made.locations[0]] = ((start, end + 5 * HOUR_US),)
         ended = await made.run()
