@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 import zipfile
-from contextlib import suppress
 from datetime import date, datetime, time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from suppli_connector_upload.domain.detection import detect
 from suppli_connector_upload.domain.files import Cell, FileKind, FileRefused, Layout, WorkbookSample
 from suppli_connector_upload.domain.plan import Field
@@ -185,27 +182,3 @@ def test_a_password_is_named(tmp_path: Path) -> None:
 
 def test_an_old_workbook_that_is_too_large_is_refused() -> None:
     assert _code(OLD, Limits(old_workbook_bytes=1024)) == "too_large"
-
-
-@settings(max_examples=80, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(["xls", "xlsx"]))
-def test_damage_is_refused_or_read_past_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str
-) -> None:
-    """Whatever the bytes: a sentence for the person, never a failure of ours."""
-    folder = tmp_path_factory.mktemp("damaged")
-    if kind == "xls":
-        content = bytearray(OLD.read_bytes())
-    else:
-        rows = '<row><c s="1"><v>45444.5</v></c><c t="s"><v>0</v></c></row>'
-        content = bytearray(
-            written(folder / "good.xlsx", parts(sheet(rows), texts=("<si><t>Tea</t></si>",))).read_bytes()
-        )
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(8, len(content) - 1))
-        content[at] = data.draw(st.integers(0, 255))
-    path = folder / "sales"
-    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
-    with suppress(FileRefused):
-        found = detect(take_sample(path))
-        list(open_rows(path, found.layout))

@@ -6,6 +6,9 @@ import re
 from datetime import date, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
+from typing import NamedTuple
+
+from suppli_connector_kit.domain import quantities
 
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.remembered import Remembered
@@ -15,6 +18,7 @@ _NO_MINOR = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV X
 _THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
 _MOST_MONEY, _MOST_THINGS = 10**15, 10**12
+_PRODUCTS = 1 << 14
 _NOTHING = frozenset({"", "-", "–", "—", "NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN"})
 _SIGNS = str.maketrans("−–—", "---")
 _CURRENCY = (
@@ -81,6 +85,18 @@ def _written(text: str, mark: str) -> Decimal | None:
     return -value if (found["open"] is not None) != (signs.count("-") % 2 == 1) else value
 
 
+class Quantity(NamedTuple):
+    """A quantity, and how it is said: without needless zeros."""
+
+    value: Decimal
+    text: str
+
+    @property
+    def taken_back(self) -> Quantity:
+        """The same, below 0."""
+        return Quantity(-abs(self.value), quantities.text(abs(self.value), -1))
+
+
 class Amounts(Remembered[int | None]):
     """Money of cells in minor units, rounded half up."""
 
@@ -88,29 +104,41 @@ class Amounts(Remembered[int | None]):
         super().__init__()
         self._mark = mark
         self._scale = Decimal(10) ** minor_digits(currency)
+        self._products: dict[tuple[Cell, str], int | None] = {}
 
     def find(self, cell: Cell) -> int | None:
         """Return the amount in a cell; None where there is none."""
         value = number(cell, self._mark)
-        return None if value is None else self.minor(value)
+        return None if value is None else self._minor(value)
 
-    def minor(self, value: Decimal) -> int:
-        """Return an amount of money in minor units."""
+    def times(self, price: Cell, quantity: Quantity) -> int | None:
+        """Return a price for one times a quantity, rounded once; None where there is no price."""
+        key = (price, quantity.text)
+        if key not in self._products:
+            value = number(price, self._mark)
+            if len(self._products) >= _PRODUCTS:
+                self._products.clear()
+            self._products[key] = None if value is None else self._minor(value * quantity.value)
+        return self._products[key]
+
+    def _minor(self, value: Decimal) -> int:
         if not value.is_finite() or abs(value) >= _MOST_MONEY:
             raise CellProblem("this amount is beyond what money can be")
         return int((value * self._scale).to_integral_value(ROUND_HALF_UP))
 
 
-class Numbers(Remembered[Decimal | None]):
-    """Numbers of cells."""
+class Quantities(Remembered[Quantity | None]):
+    """Quantities of cells."""
 
     def __init__(self, mark: str) -> None:
         super().__init__()
         self._mark = mark
 
-    def find(self, cell: Cell) -> Decimal | None:
-        """Return the number in a cell; None where there is none."""
+    def find(self, cell: Cell) -> Quantity | None:
+        """Return the quantity in a cell; None where there is none."""
         value = number(cell, self._mark)
-        if value is not None and (not value.is_finite() or abs(value) >= _MOST_THINGS):
+        if value is None:
+            return None
+        if not value.is_finite() or abs(value) >= _MOST_THINGS:
             raise CellProblem("this number is beyond what a quantity can be")
-        return value
+        return Quantity(value, quantities.text(abs(value), -1 if value < 0 else 1))

@@ -30,6 +30,7 @@ _TIME = re.compile(
 )
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{2}):?(\d{2})")
 _DAY_S = 86_400
+_HALVES = 1 << 17
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 
 
@@ -142,10 +143,29 @@ class Moments(Remembered[Moment]):
         wall = time.fromisoformat(cutoff)
         self._order, self._zone = order, zone
         self._cutoff = timedelta(hours=wall.hour, minutes=wall.minute)
+        self._days: dict[str, date] = {}
+        self._walls: dict[str, time] = {}
 
     def find(self, cell: Cell) -> Moment:
         """Return the moment in a cell."""
         return self._moment(*self._parts(cell))
+
+    def _read(self, text: str) -> tuple[date, time | None, timezone | None]:
+        """Read date and time by halves where a blank is between them: each half comes again and again."""
+        first, _, second = text.partition(" ")
+        try:
+            day = self._days.get(first)
+            if day is None:
+                day = self._days[first] = read_date(first, self._order)
+            wall = self._walls.get(second)
+            if wall is None:
+                wall = self._walls[second] = read_time(second)
+        except CellProblem:
+            return read_datetime(text, self._order)
+        if len(self._days) + len(self._walls) > _HALVES:
+            self._days.clear()
+            self._walls.clear()
+        return day, wall, None
 
     def joined(self, day: Cell, wall: Cell) -> Moment:
         """Return the moment of a date and a time in two cells; an empty time says only the date."""
@@ -172,7 +192,7 @@ class Moments(Remembered[Moment]):
         if isinstance(cell, str):
             if not cell.strip():
                 raise CellProblem("the date is missing")
-            return read_datetime(cell, self._order)
+            return self._read(cell)
         if isinstance(cell, datetime):
             return cell.date(), cell.time(), None
         if isinstance(cell, date):
@@ -191,4 +211,4 @@ class Moments(Remembered[Moment]):
         else:
             local = datetime.combine(day, wall)
             at = local.replace(tzinfo=self._zone)
-        return Moment(to_us(at.astimezone(UTC)), (local - self._cutoff).toordinal())
+        return Moment(to_us(at), (local - self._cutoff).toordinal())

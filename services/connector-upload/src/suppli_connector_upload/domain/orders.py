@@ -8,6 +8,7 @@ from datetime import date, datetime
 from hashlib import blake2b
 from zlib import crc32
 
+from msgspec.structs import replace
 from suppli_connector_kit.domain.ids import Ids
 from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.protocol import Sale
@@ -24,7 +25,7 @@ from suppli_contracts.events.sales import (
 
 from suppli_connector_upload.domain import shopify
 from suppli_connector_upload.domain.outcomes import FileSale
-from suppli_connector_upload.domain.pieces import GIFT_CARD, LINE_BYTES, Piece, decode
+from suppli_connector_upload.domain.pieces import GIFT_CARD, LINE_BYTES, Piece, decode, encode
 
 _DISPOSITIONS = {each.value: each for each in Disposition}
 _KINDS = {each.value: each for each in LineKind}
@@ -38,12 +39,16 @@ Row = tuple[bytes, int, Piece]
 
 def part_of(record: bytes, parts: int, *, by_order: bool) -> int:
     """Return in which part of a day a record is, so that orders and equal rows stay together."""
-    content = record[LINE_BYTES:]
-    if by_order:
-        order = decode(content).order
-        if order is not None:
-            content = order.encode()
-    return crc32(content) % parts
+    piece = decode(record[LINE_BYTES:])
+    if piece.order is None:
+        return crc32(record[LINE_BYTES:]) % parts
+    return crc32(piece.order.encode() if by_order else _without_order(piece)[0]) % parts
+
+
+def _without_order(piece: Piece) -> tuple[bytes, Piece]:
+    """Return a piece whose order id is damaged without it, and the content that is left to name it."""
+    bare = replace(piece, order=None)
+    return encode(bare), bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,11 @@ class DayGatherer:
 
     Attributes:
         by_order: order ids tell which rows belong together.
-        by_line: line ids name lines.
     """
 
     day: date
     location_id: str
     by_order: bool
-    by_line: bool
 
     def sales(self, records: Iterable[bytes]) -> Iterator[FileSale]:
         """Yield the orders; `records` are all rows of each."""
@@ -67,8 +70,10 @@ class DayGatherer:
         for record in records:
             content = record[LINE_BYTES:]
             piece = decode(content)
+            if piece.order is not None and not self.by_order:
+                content, piece = _without_order(piece)
             row = (content, int.from_bytes(record[:LINE_BYTES], "big"), piece)
-            if self.by_order and piece.order is not None:
+            if piece.order is not None:
                 key = f"{piece.order}@{self.day}"
                 rows = orders.get(key)
                 if rows is None:
@@ -83,46 +88,52 @@ class DayGatherer:
     def _sale(self, order_id: str, rows: list[Row]) -> FileSale:
         if len(rows) > 1:
             rows.sort(key=_sequence)  # the file's own is a person's: it may be any
-        pieces, names, beside = self._named(rows)
-        whole = next((piece.whole for piece in pieces if piece.whole is not None), None)
-        if whole is not None:
-            pieces, beside = shopify.shared(pieces, whole)
-        lines: list[SaleLine] = []
-        adjustments: list[Adjustment] = []
-        net = tax = discount = 0
-        for piece, name in zip(pieces, names, strict=True):
-            at = from_us(piece.at_us)
-            net += piece.net
-            tax += piece.tax
-            if piece.kind == GIFT_CARD:  # a liability, not a sale
-                adjustments.append(_adjustment(name, AdjustmentKind.GIFT_CARD, piece.net, self.day, at))
-            else:
-                discount += piece.discount
-                lines.append(_line(name, piece, at, self.day))
-        for kind, amount in beside:
-            if amount:
-                net += amount
-                adjustments.append(_adjustment(kind.value, kind, amount, self.day, from_us(pieces[0].at_us)))
+        pieces = [piece for _, _, piece in rows]
         first = next((piece for piece in pieces if piece.whole is not None), pieces[0])
+        beside: shopify.Beside = []
+        if first.whole is not None:
+            pieces, beside = shopify.shared(pieces, first.whole)
+        lines, adjustments = self._parts(pieces, _names(rows), beside)
+        tax = sum([piece.tax for piece in pieces])
+        net = sum([line.net for line in lines]) + sum([each.amount for each in adjustments])
         sale = Sale(
             order_id,
             self.location_id,
             _state(lines),
             first.currency,
-            SaleTotals(total=net + tax, tax=tax, discount=discount),
+            SaleTotals(total=net + tax, tax=tax, discount=sum([line.discount for line in lines])),
             tuple(lines),
             tuple(adjustments),
             first.channel,
         )
-        return FileSale(self.day, sale, min(line for _, line, _ in rows), len(rows))
+        return FileSale(self.day, sale, min([line for _, line, _ in rows]), len(rows))
 
-    def _named(self, rows: list[Row]) -> tuple[list[Piece], list[str], shopify.Beside]:
-        ids = Ids()
-        names = []
-        for content, _, piece in rows:
-            uid = piece.uid if self.by_line else None
-            names.append(ids.take(uid, "") if uid else ids.take(None, _name(content)))
-        return [piece for _, _, piece in rows], names, []
+    def _parts(
+        self, pieces: list[Piece], names: list[str], beside: shopify.Beside
+    ) -> tuple[list[SaleLine], list[Adjustment]]:
+        lines: list[SaleLine] = []
+        adjustments: list[Adjustment] = []
+        at_us = pieces[0].at_us
+        at = begins = from_us(at_us)
+        for piece, name in zip(pieces, names, strict=True):
+            if piece.at_us != at_us:
+                at_us, at = piece.at_us, from_us(piece.at_us)
+            if piece.kind == GIFT_CARD:  # a liability, not a sale
+                adjustments.append(_adjustment(name, AdjustmentKind.GIFT_CARD, piece.net, self.day, at))
+            else:
+                lines.append(_line(name, piece, at, self.day))
+        for kind, amount in beside:
+            if amount:
+                adjustments.append(_adjustment(kind.value, kind, amount, self.day, begins))
+        return lines, adjustments
+
+
+def _names(rows: list[Row]) -> list[str]:
+    """Return the lines' ids: their own, else of what they say; equal ones are numbered."""
+    ids = Ids()
+    return [
+        ids.take(piece.uid, "") if piece.uid else ids.take(None, _name(content)) for content, _, piece in rows
+    ]
 
 
 def _sequence(row: Row) -> tuple[int, bytes]:

@@ -9,10 +9,9 @@ from enum import Enum
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from suppli_connector_kit.domain import quantities
 from suppli_contracts.events.sales import Disposition, LineKind
 
-from suppli_connector_upload.domain.amounts import Amounts, CellProblem, Numbers
+from suppli_connector_upload.domain.amounts import Amounts, CellProblem, Quantities, Quantity
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.line_money import line_money, without_tax
 from suppli_connector_upload.domain.moments import Moment, Moments
@@ -22,6 +21,7 @@ from suppli_connector_upload.domain.remembered import Remembered
 from suppli_connector_upload.domain.shopify import WholeOrder
 from suppli_connector_upload.domain.texts import (
     Flags,
+    GiftCards,
     Name,
     Names,
     Texts,
@@ -31,11 +31,9 @@ from suppli_connector_upload.domain.texts import (
     plain_text,
 )
 
-_ONE = Decimal(1)
+_ONE = Quantity(Decimal(1), "1")
 _CODE = re.compile(r"[A-Z]{3}")
 _ITEM_KIND, _CUSTOM_KIND = LineKind.ITEM.value, LineKind.CUSTOM_AMOUNT.value
-_GIFT_CARDS = frozenset({"gift card", "gift_card", "giftcard", "egift card"})
-_CUSTOM = "custom amount"
 _SUMS = ("total", "subtotal", "sub-total", "grand total", "sum", "summe", "gesamt", "totale", "итого")
 _EVENTS = (
     ("refund", Disposition.RETURNED),
@@ -133,6 +131,10 @@ class RowReader:
         self._width = len(names)
         # A column that the file has not is the blank cell that is put behind every row.
         found = {field.value: names.index(column) for field, column in plan.columns.items()}
+        if not plan.use_order_ids:
+            found.pop(Field.ORDER_ID, None)
+        if not plan.use_line_ids:
+            found.pop(Field.LINE_ID, None)
         self._at = Places(**{field.value: found.get(field.value, self._width) for field in Field})
         self._plan = plan
         self._column: int | None = None
@@ -140,9 +142,10 @@ class RowReader:
         typed = Field.ITEM_ID not in plan.columns
         self._names, self._labels = Names(typed=typed), TypedTexts() if typed else Texts()
         self._texts, self._flags, self._units, self._events = Texts(), Flags(), Units(), Events()
+        self._gift_cards = GiftCards()
         self._ids = Texts()  # apart: they do not repeat as names do, and would push those out
         self._whole = WholeOrder(plan) if plan.shape is Shape.SHOPIFY_ORDERS else None
-        self._numbers = Numbers(plan.decimal_mark)
+        self._quantities = Quantities(plan.decimal_mark)
         self._amounts: dict[str, Amounts] = {}
         self._moments = Moments(plan.date_order, ZoneInfo(plan.timezone), plan.day_cutoff)
         self._percent = Decimal(plan.tax_percent) if plan.tax_percent else None
@@ -186,18 +189,18 @@ class RowReader:
         currency = texts[cells[at.currency]] or plan.currency
         quantity = self._quantity(cells)
         gross, net, tax = self._money(cells, quantity, currency)
-        if not (quantity or gross or net or tax):
+        if not (gross or net or tax or quantity.value):
             return Skip.NO_SALE
         name = self._names[cells[at.item]]
         disposition = self._disposition(cells, name)
         if disposition is Disposition.SOLD:
-            if quantity < 0:
+            if quantity.value < 0:
                 disposition = Disposition.RETURNED
             elif net == 0 and gross > 0:
                 disposition = Disposition.COMPED
         restock = None
         if disposition is Disposition.RETURNED:
-            quantity = -abs(quantity)
+            quantity = quantity.taken_back
             if gross > 0 or net > 0:
                 gross, net, tax = -gross, -net, -tax
             # what cost nothing did not come back over the counter: it is a correction of the stock
@@ -208,7 +211,7 @@ class RowReader:
             self._id(cells[at.order_id]),
             self._id(cells[at.line_id]),
             disposition.value,
-            quantities.text(abs(quantity), -1 if quantity < 0 else 1),
+            quantity.text,
             gross,
             gross - net,
             net,
@@ -246,16 +249,16 @@ class RowReader:
             return Moment(moment.at_us, self._moments.of_day(cells[where]).day)
         return moment
 
-    def _quantity(self, cells: list[Cell]) -> Decimal:
+    def _quantity(self, cells: list[Cell]) -> Quantity:
         self._column = where = self._at.quantity
         if where == self._width:
             return _ONE
-        quantity = self._numbers[cells[where]]
+        quantity = self._quantities[cells[where]]
         if quantity is None:
             raise CellProblem("the quantity is missing")
         return quantity
 
-    def _money(self, cells: list[Cell], quantity: Decimal, currency: str) -> tuple[int, int, int]:
+    def _money(self, cells: list[Cell], quantity: Quantity, currency: str) -> tuple[int, int, int]:
         """Return gross, net and tax of a row, without tax in the first two."""
         at, plan = self._at, self._plan
         amounts = self._amounts.get(currency)
@@ -269,8 +272,7 @@ class RowReader:
         net = amounts[cells[at.net]]
         if gross is None and at.unit_price < self._width:
             self._column = at.unit_price
-            price = self._numbers[cells[at.unit_price]]
-            gross = None if price is None else amounts.minor(price * quantity)
+            gross = amounts.times(cells[at.unit_price], quantity)
         if gross is None or net is None:
             self._column = at.discount
             discount = amounts[cells[at.discount]] or 0
@@ -294,9 +296,9 @@ class RowReader:
 
     def _kind(self, cells: list[Cell], name: Name) -> str:
         at = self._at
-        if self._flags[cells[at.deferred]] or plain_text(cells[at.kind]).lower() in _GIFT_CARDS:
+        if self._gift_cards[cells[at.kind]] or self._flags[cells[at.deferred]]:
             return GIFT_CARD
-        return _CUSTOM_KIND if name.text is not None and name.text.lower() == _CUSTOM else _ITEM_KIND
+        return _CUSTOM_KIND if name.custom else _ITEM_KIND
 
     def _id(self, cell: Cell) -> str | None:
         text = self._ids[cell]

@@ -89,7 +89,7 @@ class SalesReader:
         """Yield the orders of every day, from the oldest on."""
         plan, totals = self._plan, self.totals
         for day in self._spool.known():
-            gatherer = DayGatherer(date.fromordinal(day), plan.location_id, self._by_order, plan.use_line_ids)
+            gatherer = DayGatherer(date.fromordinal(day), plan.location_id, self._by_order)
             for records in self._groups(day):
                 for sale in gatherer.sales(records):
                     count(sale, totals)

@@ -15,6 +15,8 @@ from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.remembered import Remembered
 
 _LONGEST = 255
+_CUSTOM = "custom amount"
+_GIFT_CARDS = frozenset({"gift card", "gift_card", "giftcard", "egift card"})
 _NOTHING = frozenset(
     {"", "-", "–", "—", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "nan", "NaN", "(none)"}
 )
@@ -56,10 +58,16 @@ class TypedTexts(Texts):
 
 
 class Name(NamedTuple):
-    """An item's name without what tills append to voided lines, and whether that was there."""
+    """An item's name without what tills append to voided lines.
+
+    Attributes:
+        voided: whether that was there.
+        custom: whether it stands for an amount that was typed.
+    """
 
     text: str | None
     voided: bool
+    custom: bool
 
 
 class Names(Remembered[Name]):
@@ -78,7 +86,7 @@ class Names(Remembered[Name]):
         text = plain_text(cell)[:_LONGEST]
         bare = without_void_suffix(text)
         shown = None if bare in _NOTHING else redact_text(bare) if self._typed else bare
-        return Name(shown, bare != text)
+        return Name(shown, bare != text, bare.lower() == _CUSTOM)
 
 
 class Flags(Remembered[bool]):
@@ -87,6 +95,14 @@ class Flags(Remembered[bool]):
     def find(self, cell: Cell) -> bool:
         """Return whether a cell says yes."""
         return plain_text(cell).lower() in _TRUE
+
+
+class GiftCards(Remembered[bool]):
+    """Whether a kind of item is a gift card."""
+
+    def find(self, cell: Cell) -> bool:
+        """Return whether a cell says so."""
+        return plain_text(cell).lower() in _GIFT_CARDS
 
 
 class Units(Remembered[str]):

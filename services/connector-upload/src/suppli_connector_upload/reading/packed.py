@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from suppli_connector_upload.reading.limits import MIB, Limits
 
 WORKBOOK = "xl/workbook.xml"
 _JUDGED_BYTES = 10 * MIB
+_DAMAGED = "The workbook is damaged: open it in Excel and save it again."
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHERS = {
     "xl/workbook.bin": ("xlsb", "This is a binary workbook (.xlsb): save it as .xlsx or CSV."),
@@ -43,9 +45,11 @@ def opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
             _look_over(package, limits)
             yield package
     except (zipfile.BadZipFile, zipfile.LargeZipFile, ZlibError, EOFError, NotImplementedError) as error:
-        raise FileRefused(
-            "damaged", "The workbook is damaged: open it in Excel and save it again."
-        ) from error
+        raise FileRefused("damaged", _DAMAGED) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise FileRefused("damaged", _DAMAGED) from error  # it points to before its own beginning
 
 
 def _look_over(package: zipfile.ZipFile, limits: Limits) -> None:

@@ -36,7 +36,7 @@ _PASSWORD = "EncryptedPackage".encode("utf-16-le")
 _LOOK_BYTES = MIB
 _BROKEN = (
     XLRDError, CompDocError, struct.error, AssertionError, AttributeError, IndexError, KeyError,
-    OverflowError, TypeError, UnicodeError, ValueError, ZeroDivisionError, EOFError,
+    OverflowError, TypeError, UnicodeError, ValueError, ZeroDivisionError, EOFError, RecursionError,
 )  # fmt: skip
 """What xlrd raises on files that are damaged: it does not look at every number before it uses it."""
 

@@ -63,6 +63,8 @@ def detect(sample: Sample, answers: Mapping[str, str] | None = None) -> Detected
     said = answers or {}
     table = _of_text(sample, said) if isinstance(sample, TextSample) else _of_workbook(sample, said)
     known = table.header.known
+    if not table.rows and (known is None or known.refusal is None):
+        raise FileRefused("no_rows", "Below the names of the columns there is no row that has as many cells.")
     if known is not None:
         columns = {field: name for field, name in known.columns.items() if name in table.header.columns}
         findings = [Finding(about="shape", value=known.title, because=table.header.because)]
@@ -106,12 +108,12 @@ def _header_line(said: Mapping[str, str]) -> int | None:
 def _of_workbook(sample: WorkbookSample, said: Mapping[str, str]) -> _Table:
     wanted = said.get("sheet")
     sheets = [sheet for sheet in sample.sheets if not wanted or sheet.name == wanted]
-    if not sheets:
+    if wanted and not sheets:
         raise PlanProblem("sheet", "The workbook has no sheet of this name.")
     line = _header_line(said)
     tables = [table for sheet in sheets if (table := _of_sheet(sample.kind, sheet, line)) is not None]
     if not tables:
-        raise FileRefused("empty", "The workbook has no rows.")
+        raise FileRefused("empty", "The workbook has no rows that can be read.")
     return max(tables, key=_likeliness)
 
 

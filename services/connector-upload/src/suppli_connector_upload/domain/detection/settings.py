@@ -66,7 +66,8 @@ def zone(columns: Sequence[str], rows: Rows) -> Question:
     suggestion, because = None, "The times in the file have no zone."
     for at, name in enumerate(columns):
         if "time zone" in name.lower() or name.lower() == "timezone":
-            word, _ = Counter(plain_text(row[at]) for row in rows if at < len(row)).most_common(1)[0]
+            words = Counter(plain_text(row[at]) for row in rows if at < len(row)).most_common(1)
+            word = words[0][0] if words else ""
             found = _ZONES.get(word, word)
             if _is_zone(found):
                 suggestion, because = found, f"The column `{name}` says `{word}`."

@@ -59,23 +59,25 @@ def date_order(cells: Iterable[Cell]) -> Told:
 
 
 def _is_date(text: str, order: DateOrder) -> bool:
+    return _day(text, order) is not None
+
+
+def _day(text: str, order: DateOrder) -> date | None:
     try:
-        read_datetime(text, order)
+        return read_datetime(text, order)[0]
     except CellProblem:
-        return False
-    return True
+        return None
 
 
 def _by_steps(texts: Sequence[str]) -> Told:
     """Tell by the distance from row to row: read wrongly, one day further is one month further."""
-    steps = {
-        order: _steps([read_datetime(text, order)[0] for text in texts])
+    day_first, month_first = (
+        _steps([day for text in texts if (day := _day(text, order)) is not None])
         for order in (DateOrder.DMY, DateOrder.MDY)
-    }
-    if steps[DateOrder.DMY] == steps[DateOrder.MDY]:
+    )
+    if day_first == month_first:
         return Told(DateOrder.DMY, "No date tells whether day or month stands first.", sure=False)
-    order = min(steps, key=lambda each: steps[each])
-    first = "day" if order is DateOrder.DMY else "month"
+    order, first = (DateOrder.DMY, "day") if day_first < month_first else (DateOrder.MDY, "month")
     return Told(order, f"Read with the {first} first, the rows lie closer together in time.", sure=False)
 
 
