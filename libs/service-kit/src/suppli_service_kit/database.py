@@ -36,6 +36,11 @@ STATEMENT_SECONDS = 60  # a statement that takes longer is cancelled by the serv
 IDLE_SECONDS = 120  # a transaction that does nothing for so long is ended by the server
 POOL_WAIT_SECONDS = 10  # how long a task waits for a free connection before it fails
 
+KEYED_PLANS = " ".join(f"-c enable_{way}=off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"))
+"""A service looks up rows by keys, some hundred at once. A plan is kept with its statement, and one made
+while a table was small or had no statistics reads all of it, or all of a tenant, for each batch of a backfill.
+What can't be done otherwise is still done: these ways count as dear, not as forbidden."""
+
 _SET_TENANTS = sa.text("select set_config('app.tenants', :tenants, true)")
 
 
@@ -100,7 +105,7 @@ def database_at(url: str, *, pool: int = 5, name: str = "suppli") -> Database:
             "connect_timeout": CONNECT_SECONDS,
             "application_name": name,
             "options": f"-c statement_timeout={STATEMENT_SECONDS}s"
-            f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
+            f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s {KEYED_PLANS}",
         },
     )
     return Database(engine)

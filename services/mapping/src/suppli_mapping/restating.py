@@ -169,14 +169,7 @@ class Restater:
             return None
         order_nos = [row[0] for row in rows]
         await ledger.lock_orders(connection, order_nos)
-        lines = await ledger.lines_where(
-            connection,
-            """
-            lines.order_no = any(%(orders)s) and lines.item_id = %(item)s
-                and lines.said_revision < (select revision from items where item_id = %(item)s)
-            """,
-            {"orders": bigints(order_nos), "item": item_id},
-        )
+        lines = await ledger.lines_of(connection, order_nos, old_of_item=item_id)
         return await self._say_again(connection, job, lines)
 
     async def _place_chunk(self, connection: AsyncConnection, job: Job, extent: Extent) -> Parcel | None:
@@ -194,9 +187,7 @@ class Restater:
             return None
         order_nos = [row[0] for row in rows]
         await ledger.lock_orders(connection, order_nos)
-        lines = await ledger.lines_where(
-            connection, "lines.order_no = any(%(orders)s)", {"orders": bigints(order_nos)}
-        )
+        lines = await ledger.lines_of(connection, order_nos)
         parcel = await self._say_again(connection, job, lines)
         await queue.advance(connection, job, order_nos[-1])
         return parcel

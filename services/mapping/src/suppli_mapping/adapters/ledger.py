@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -203,14 +203,26 @@ _LINE = """
 """
 
 
-async def lines_where(
-    connection: AsyncConnection, condition: str, parameters: Mapping[str, object]
+# The lines of the orders first: with an index on (item, revision) at hand the planner may prefer to read all
+# that an item ever sold, for each chunk of it.
+_LINES_OF = f"""
+    with lines as materialized (select * from ledger_lines where order_no = any(%(orders)s))
+    select {_LINE} from lines join orders on orders.id = lines.order_no
+"""
+_OLD_OF_ITEM = """
+    where lines.item_id = %(item)s
+        and lines.said_revision < (select revision from items where item_id = %(item)s)
+"""
+
+
+async def lines_of(
+    connection: AsyncConnection, order_nos: Sequence[int], *, old_of_item: UUID | None = None
 ) -> list[Line]:
-    """Return lines with their orders; `condition` is SQL of ours over `lines` and `orders`."""
+    """Return the lines of orders, or only those of an item that were said with an older mapping of it."""
     rows = await fetch(
         connection,
-        f"select {_LINE} from ledger_lines lines join orders on orders.id = lines.order_no where {condition}",
-        dict(parameters),
+        _LINES_OF if old_of_item is None else _LINES_OF + _OLD_OF_ITEM,
+        {"orders": bigints(order_nos)} | ({} if old_of_item is None else {"item": old_of_item}),
     )
     return [_line(row) for row in rows]
 
@@ -230,8 +242,9 @@ async def lock_orders(connection: AsyncConnection, order_nos: Sequence[int]) -> 
     await execute(
         connection,
         """
-        select id from orders where id = any(%s) order by tenant_id, connection_id, order_id collate "C"
-        for update
+        select orders.id from unnest(%s) as wanted (id) join orders on orders.id = wanted.id
+        order by orders.tenant_id, orders.connection_id, orders.order_id collate "C"
+        for update of orders
         """,
         (bigints(order_nos),),
     )
