@@ -38,8 +38,8 @@ POOL_WAIT_SECONDS = 10  # how long a task waits for a free connection before it 
 
 KEYED_PLANS = " ".join(f"-c enable_{way}=off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"))
 """A service looks up rows by keys, some hundred at once. A plan is kept with its statement, and one made
-while a table was small or had no statistics reads all of it, or all of a tenant, for each batch of a backfill.
-What can't be done otherwise is still done: these ways count as dear, not as forbidden."""
+while a table was small or had no statistics reads all of it, or all of a tenant, for each batch of a
+backfill. What can't be done otherwise is still done: these ways count as dear, not as forbidden."""
 
 _SET_TENANTS = sa.text("select set_config('app.tenants', :tenants, true)")
 

@@ -14,6 +14,8 @@ from suppli_sync_scheduler.scheduler import Scheduler
 from suppli_sync_scheduler.settings import Settings
 from suppli_sync_scheduler.speech import SERVICE
 
+IDLE_MS = 50  # nobody waits for what the scheduler reads, and it reads nothing most of the time
+
 
 def create_app(settings: Settings | None = None) -> Service:
     """Return the service, not yet started.
@@ -30,10 +32,16 @@ def create_app(settings: Settings | None = None) -> Service:
     scheduler = Scheduler(policy, service.clock)
     handlers = Handlers(service.database, scheduler, settings.provider_names())
     service.consumers.subscribe(
-        CONNECTIONS, group=group(SERVICE, "connections"), handler=handlers.on_connections
+        CONNECTIONS,
+        group=group(SERVICE, "connections"),
+        handler=handlers.on_connections,
+        batch_timeout_ms=IDLE_MS,
     )
     service.consumers.subscribe(
-        SYNC_EVENTS, group=group(SERVICE, "sync-events"), handler=handlers.on_sync_events
+        SYNC_EVENTS,
+        group=group(SERVICE, "sync-events"),
+        handler=handlers.on_sync_events,
+        batch_timeout_ms=IDLE_MS,
     )
     queue = database_at(settings.relay_dsn(), pool=1, name=f"{SERVICE} due queue")
     service.on_close(queue.close)

@@ -27,7 +27,7 @@ class Settings(ServiceSettings):
         pattern=r"^[a-z0-9-]+(,[a-z0-9-]+)*$",
         description="Providers with a command topic, comma-separated; others are dead-lettered.",
     )
-    poll_seconds: float = Field(0.25, gt=0, description="How often due times are looked for (s, real time).")
+    poll_seconds: float = Field(0.5, gt=0, description="How often due times are looked for (s, real time).")
     daily_jitter_seconds: float = Field(
         60, ge=0, le=3600, description="How far the same local time of many connections is spread (s)."
     )
