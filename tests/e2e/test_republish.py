@@ -1,4 +1,4 @@
-"""A consumer that lost a week would stay without it, or count the rest twice, if a republish were not exact."""
+"""A consumer that lost a week would stay without it, or count the rest twice, were a republish not exact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_what_is_published_again_is_the_same_sale_and_counts_once(world_with_sal
     world = world_with_sales
     (connection,) = (each["id"] for each in world.shop.call("GET", "/v1/connections")["items"])
     first = raw(world, connection)
-    sales = world.events(connection)
+    sales = said(world, connection)
     wanted = sorted({order for order, _ in first})[:3]
     path = f"/v1/connections/{connection}/republish"
 
@@ -36,7 +36,12 @@ def test_what_is_published_again_is_the_same_sale_and_counts_once(world_with_sal
 
     world.sync(connection)
     world.settle(connection)
-    assert world.events(connection) == sales, "mapping knows each of them and says nothing new"
+    assert said(world, connection) == sales, "mapping knows each of them and says nothing new"
+
+
+def said(world: World, connection: str) -> list[tuple[str, str]]:
+    """Return the product sales of a connection, each as its event id and what it says."""
+    return sorted((event, repr(sale)) for event, sale in world.events(connection))
 
 
 def run_of(world: World, answer: dict[str, object]) -> dict[str, object]:

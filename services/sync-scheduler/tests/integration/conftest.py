@@ -230,7 +230,10 @@ class Deployment:
             instance_id=f"{self._name}-{name}",
             database=self.database,
         )
-        env |= {f"SUPPLI_SYNC_SCHEDULER_{key.upper()}": str(value) for key, value in settings.items()}
+        env |= {
+            f"SUPPLI_SYNC_SCHEDULER_{key.upper()}": str(value)
+            for key, value in ({"providers": "square"} | settings).items()
+        }
         env |= {"SUPPLI_CLOCK_OFFSET_FILE": str(self._clock), "SUPPLI_KAFKA_SESSION_TIMEOUT_MS": "6000"}
         argv = [sys.executable, "-m", "suppli_sync_scheduler"]
         log = self._folder / f"{name}.log"
