@@ -21,11 +21,13 @@ class Connector:
     Attributes:
         addresses: its settings with an address of the provider, and the end of the variable by which whoever
             deploys says it: `base_url` is said as `SUPPLI_SQUARE_URL`.
+        work_folder: whether it needs a folder on a disk while it works.
     """
 
     package: str
     manifest: Manifest
     addresses: dict[str, str]
+    work_folder: bool = False
 
     @property
     def provider(self) -> str:
@@ -42,6 +44,11 @@ class Connector:
         """Whether we are registered with the provider and have credentials of our own there."""
         return self.manifest.auth == "oauth"
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether accounts are authorized, so that there are tokens to keep."""
+        return self.manifest.auth != "file"
+
 
 def connectors() -> tuple[Connector, ...]:
     """Return every connector that is installed here, by provider."""
@@ -55,5 +62,5 @@ def connectors() -> tuple[Connector, ...]:
                 f"{package} is registered as {entry.name}, its manifest says {manifest.provider}"
             )
         addresses = {field: end for field, end in _ADDRESSES.items() if field in settings.model_fields}
-        found.append(Connector(package, manifest, addresses))
+        found.append(Connector(package, manifest, addresses, "work_folder" in settings.model_fields))
     return tuple(found)

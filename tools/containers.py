@@ -48,7 +48,7 @@ SERVICE = """\
   build: *{service}-build
   environment: *{service}-environment
   secrets: [{service}-database-url, {service}-relay-url, {service}-role-id, {service}-secret-id]
-  networks: [{networks}]
+  networks: [{networks}]{more}
   depends_on:
     <<: *ready
     migrate-{service}: {{condition: service_completed_successfully}}
@@ -86,6 +86,8 @@ def _migrate(connector: Connector) -> str:
         given = f"SUPPLI_{connector.provider.upper()}_{end}"
         default = f"http://{_SANDBOX}:{local.port}" if local and field == "base_url" else ""
         addresses += f"\n    {_prefix(connector.service)}_{field.upper()}: ${{{given}:-{default}}}"
+    if connector.work_folder:
+        addresses += f"\n    {_prefix(connector.service)}_WORK_FOLDER: /work"
     return MIGRATE.format(
         service=connector.service,
         package=connector.package,
@@ -96,7 +98,9 @@ def _migrate(connector: Connector) -> str:
 
 def _service(connector: Connector) -> str:
     networks = "inside, outside" if connector.addresses else "inside"
-    return SERVICE.format(service=connector.service, networks=networks)
+    # a disk's, where /tmp is memory; and whoever reads files does so in processes beside
+    more = '\n  volumes: ["/work"]\n  mem_limit: 512m' if connector.work_folder else ""
+    return SERVICE.format(service=connector.service, networks=networks, more=more)
 
 
 def _prefix(service: str) -> str:

@@ -34,7 +34,19 @@ METRICS_HEAD = ("| metric | labels | meaning | what to do |", "| --- | --- | ---
 _NOT_LOADED = re.compile(r"\.(__main__|migrations|testing)\b")
 _ROW = re.compile(r"^\| `(?P<name>suppli_\w+)` \|.*\| (?P<advice>[^|]*) \|$", re.MULTILINE)
 
-CONNECTOR_POLICY = """\
+INTERNAL_RULE = """\
+path "secret/data/suppli/internal/connector-{provider}" {{
+  capabilities = ["read"]
+}}
+"""
+FILES_POLICY = (
+    """\
+# The connector of {provider}: files need no authorization, so it keeps no secret of anybody's.
+"""
+    + INTERNAL_RULE
+)
+CONNECTOR_POLICY = (
+    """\
 # The connector of {provider}: keeps its connections' tokens, reads the application's credentials.
 path "secret/data/suppli/tokens/{provider}/*" {{
   capabilities = ["create", "read", "update"]
@@ -50,10 +62,9 @@ path "secret/destroy/suppli/tokens/{provider}/*" {{
 path "secret/data/suppli/app/{provider}" {{
   capabilities = ["read"]
 }}
-path "secret/data/suppli/internal/connector-{provider}" {{
-  capabilities = ["read"]
-}}
 """
+    + INTERNAL_RULE
+)
 
 
 def generated() -> dict[Path, str]:
@@ -64,11 +75,10 @@ def generated() -> dict[Path, str]:
     files[ROOT / "deploy" / "kafka" / "acls.yaml"] = HEADER + _yaml({"principals": _acls()})
     observability = ROOT / "docs" / "observability.md"
     files[observability] = _with_metrics(observability)
-    for service in sorted(_acls_by_service()):
-        kind, _, provider = service.partition("-")
-        if kind == "connector":
-            policy = ROOT / "deploy" / "vault" / "policies" / f"{service}.hcl"
-            files[policy] = HEADER + CONNECTOR_POLICY.format(provider=provider)
+    for connector in connectors():
+        policy = ROOT / "deploy" / "vault" / "policies" / f"{connector.service}.hcl"
+        template = CONNECTOR_POLICY if connector.has_tokens else FILES_POLICY
+        files[policy] = HEADER + template.format(provider=connector.provider)
     services, docker = _services(), ROOT / "deploy" / "docker"
     compose = ROOT / "docker-compose.yml"
     files[compose] = containers.composition(compose, services, connectors())

@@ -21,6 +21,7 @@ OPEN = {
     "sync-scheduler": {"due"},
     "mapping": {"restatement_queue"},
     **{part.name: {"sync_queue", "connection_times"} for part in CONNECTORS},
+    "connector-upload": {"sync_queue", "connection_times", "upload_times"},
 }
 """What names tenants without a policy: queues of ids and times, so that work is found for any tenant."""
 

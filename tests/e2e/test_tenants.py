@@ -72,6 +72,21 @@ ENDPOINTS = (
     Endpoint("POST", f"{CONNECTION}/republish", "operator", own=202, body={"order_ids": ["NONE"]}),
     Endpoint("POST", f"{CONNECTION}/pause", "operator"),
     Endpoint("POST", f"{CONNECTION}/resume", "operator"),
+    # An import that was taken back, of a till that is paused: whoever may ask hears that, each time.
+    Endpoint("GET", "/v1/uploads", "viewer"),
+    Endpoint("GET", "/v1/uploads/{upload_id}", "viewer"),
+    Endpoint("GET", "/v1/uploads/{upload_id}/errors", "viewer"),
+    Endpoint("POST", "/v1/uploads", "operator", own=201, body={"no": "table"}),
+    Endpoint(
+        "PUT",
+        "/v1/uploads/{upload_id}/plan",
+        "operator",
+        own=422,
+        body={"till": {"suppli_location_id": "nowhere"}},
+    ),
+    Endpoint("POST", "/v1/uploads/{upload_id}/import", "operator", own=409),
+    Endpoint("POST", "/v1/uploads/{upload_id}/undo", "operator", own=409),
+    Endpoint("DELETE", "/v1/uploads/{upload_id}", "operator", own=409),
     Endpoint("POST", "/v1/products/import", "admin", body={"products": []}),
     Endpoint("PUT", "/v1/locations/{location_id}", "admin", body={"name": "Mine", "timezone": ZONE}),
     Endpoint("POST", "/v1/connections", "admin", own=201, body={"provider": "square"}),
@@ -142,9 +157,23 @@ def a_tenant(system: System) -> Tenant:
         "item_id": world.shop.items(connection, "mapped")[0]["item_id"],
         "location_id": own,
         "key_id": service_key(world.shop, "viewer")["service_key"]["id"],
+        "upload_id": undone_upload(world.shop, own),
     }
     clover = connect_clover(world.shop, new_merchant(system))
     return Tenant(world, ids, {"square": connection, "clover": clover})
+
+
+def undone_upload(shop: Shop, location: str) -> str:
+    """Have a tenant import a file and take it back; its till is paused."""
+    content = b"order_id,datetime,item,quantity,net\nU1,2026-03-02 12:00:00,Latte,1,4.50\n"
+    upload_id = str(shop.upload(content, "sales.csv")["upload_id"])
+    answers = {"timezone": ZONE, "currency": "USD", "day_cutoff": "00:00", "prices_include_tax": "no"}
+    shop.plan_upload(upload_id, answers, {"suppli_location_id": location})
+    assert shop.import_upload(upload_id)["state"] == "imported"
+    undone = shop.undo_upload(upload_id)
+    assert undone["state"] == "undone"
+    shop.call("POST", f"/v1/connections/{undone['connection_id']}/pause")
+    return upload_id
 
 
 def service_key(shop: Shop, role: str) -> Json:

@@ -168,6 +168,38 @@ class Shop:
 
         return wait_for(settled, f"the runs of connection {connection}", seconds)
 
+    # --- files --------------------------------------------------------------------------------
+
+    def upload(self, content: bytes, name: str) -> Json:
+        """Upload a file; return it once it was looked at."""
+        sent = self.call("POST", "/v1/uploads", content=content, params={"file_name": name})
+        return self.uploaded(sent["upload_id"], "asking", "refused")
+
+    def uploaded(self, upload_id: str, *states: str) -> Json:
+        """Return a file once it stands so."""
+
+        def stands() -> Json | None:
+            found = self.call("GET", f"/v1/uploads/{upload_id}")
+            return found if found["state"] in states else None
+
+        return wait_for(stands, f"upload {upload_id} to be {' or '.join(states)}", 60)
+
+    def plan_upload(self, upload_id: str, answers: Mapping[str, str], till: Json) -> Json:
+        """Confirm how a file is read and whose sales they are; return it with its totals."""
+        body = {"answers": dict(answers), "till": till}
+        self.call("PUT", f"/v1/uploads/{upload_id}/plan", json=body)
+        return self.uploaded(upload_id, "ready", "refused")
+
+    def import_upload(self, upload_id: str) -> Json:
+        """Import a file that is ready; return it when its run has ended."""
+        self.call("POST", f"/v1/uploads/{upload_id}/import")
+        return self.uploaded(upload_id, "imported", "cancelled", "failed", "refused")
+
+    def undo_upload(self, upload_id: str) -> Json:
+        """Take an import back; return the file when that is done."""
+        self.call("POST", f"/v1/uploads/{upload_id}/undo")
+        return self.uploaded(upload_id, "undone", "imported", "failed")
+
     # --- mapping ------------------------------------------------------------------------------
 
     def items(self, connection: str, state: str | None = None) -> list[Json]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy.exc
-from suppli_contracts.events.sync import Coverage, ErrorClass, RunError, RunState, WaitsFor
+from suppli_contracts.events.sync import Coverage, CoveredDays, ErrorClass, RunError, RunState, WaitsFor
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.messages import OutMessage
@@ -78,6 +78,11 @@ class Work(Protocol):
     @property
     def coverage(self) -> Mapping[str, Spans] | None:
         """What is imported of each location, as far as it is recorded; None where that means nothing."""
+        ...
+
+    @property
+    def days(self) -> tuple[CoveredDays, ...]:
+        """The business dates that what was read covers, where it is a file."""
         ...
 
     async def run(self) -> None:
@@ -204,7 +209,9 @@ class Runner:
                 error_class=ErrorClass.INTERNAL,
                 message=f"An unexpected error on our side ({type(failure).__name__})",
             )
-        await hold.finish(state, run.report, error=error, coverage=_coverage(run.coverage), also=also)
+        await hold.finish(
+            state, run.report, error=error, coverage=_coverage(run.coverage), days=run.days, also=also
+        )
         return state.value
 
     def _delay(self, key: UUID) -> float:

@@ -38,7 +38,8 @@ class Manifest(Part, frozen=True, kw_only=True):
     """What a provider is and how one connects to it.
 
     Attributes:
-        auth: `oauth` (a redirect) or `token` (typed once): the way that is offered first.
+        auth: `oauth` (a redirect) or `token` (typed once): the way that is offered first; `file`: sales come
+            in files that people upload, nothing is authorized.
         credentials: what is typed, where an account may be connected so; empty: it may not.
         account_parameter: the redirect's query parameter that names the account, where the tokens do not.
         environments: the provider's environments that this connector may be used with.

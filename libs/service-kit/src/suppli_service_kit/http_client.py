@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -102,7 +102,7 @@ class HttpClient:
         json: Any = None,
         params: Any = None,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         data: Mapping[str, Any] | None = None,
         retry: bool = True,
         gate: Gate | None = None,
@@ -110,6 +110,7 @@ class HttpClient:
         """Call and return the last response, whatever its status, with its body read.
 
         Args:
+            content: the body; what is sent as it comes cannot be repeated, and is not.
             retry: repeat after a broken connection, 408, 425, 429 and 5xx but 501. Set False where a repeat
                 would do a thing twice; a provider's searches by POST may be repeated.
             gate: passed by every attempt, the first included.
@@ -118,7 +119,8 @@ class HttpClient:
             httpx.TransportError: the last attempt got no response (time-outs included).
         """
         failures = 0
-        attempts = self._retries.attempts if retry else 1
+        once = content is not None and not isinstance(content, bytes)
+        attempts = self._retries.attempts if retry and not once else 1
         while True:
             asked: float | None = None
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -157,10 +157,12 @@ class InternalClient:
         json: Any = None,
         params: Any = None,
         headers: Mapping[str, str] | None = None,
+        content: AsyncIterable[bytes] | None = None,
     ) -> httpx.Response:
         """Call and return the response, which is a success (2xx or 3xx).
 
-        GET is tried twice when the connection breaks; nothing else is repeated.
+        GET is tried twice when the connection breaks; nothing else is repeated. A body that is sent as it
+        comes (`content`) is sent once, also where the token was changed meanwhile.
 
         Raises:
             ServiceUnavailable: the service is down, overloaded or failed; becomes our 503 with `Retry-After`.
@@ -170,6 +172,8 @@ class InternalClient:
         traceparent = tracing.current_traceparent()
         if traceparent is not None:
             sent["traceparent"] = traceparent
+        if content is not None:
+            return self._checked(await self._send(method, path, sent, content=content, params=params))
         response = await self._send(method, path, sent, json=json, params=params)
         if response.status_code == 401:  # the token was changed
             response = await self._send(method, path, sent, fresh=True, json=json, params=params)

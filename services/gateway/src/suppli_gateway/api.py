@@ -23,6 +23,8 @@ from suppli_gateway.products.endpoints import router as products
 from suppli_gateway.runs.endpoints import router as runs
 from suppli_gateway.runs.schemas import RUN_EXAMPLE
 from suppli_gateway.service_keys.endpoints import router as service_keys
+from suppli_gateway.uploads.endpoints import UPLOADS_PATH, arriving
+from suppli_gateway.uploads.endpoints import router as uploads
 
 VERSION = "1.0.0"
 DESCRIPTION = """\
@@ -49,14 +51,27 @@ def create_api(gateway: Gateway | None) -> FastAPI:
         separate_input_output_schemas=False,
         telemetry=OWN_TRACES_ONLY,
     )
-    for router in (connections, oauth, runs, items, products, locations, events, service_keys):
+    for router in (
+        connections,
+        oauth,
+        runs,
+        arriving,
+        uploads,
+        items,
+        products,
+        locations,
+        events,
+        service_keys,
+    ):
         app.include_router(router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     if gateway is not None:
         settings = gateway.settings
         app.state.gateway = gateway
         app.add_middleware(
-            BodyLimit, most=settings.max_body_bytes, by_path={IMPORT_PATH: settings.max_import_bytes}
+            BodyLimit,
+            most=settings.max_body_bytes,
+            by_path={IMPORT_PATH: settings.max_import_bytes, UPLOADS_PATH: settings.max_upload_bytes},
         )
         app.add_middleware(PublicEdge, production=production)
     return app

@@ -18,8 +18,17 @@ from suppli_gateway.consumers import MappingEvents, SyncEvents
 from suppli_gateway.context import Gateway
 from suppli_gateway.due import DueWork
 from suppli_gateway.events.hub import Hub
+from suppli_gateway.oauth.service import FILES as UPLOADS
 from suppli_gateway.outages import Outages
-from suppli_gateway.services import MAPPING, SCHEDULER, Connector, MappingService, Scheduler, Services
+from suppli_gateway.services import (
+    MAPPING,
+    SCHEDULER,
+    Connector,
+    MappingService,
+    Scheduler,
+    Services,
+    UploadService,
+)
 from suppli_gateway.settings import Settings
 
 NAME = "gateway"
@@ -79,8 +88,17 @@ def _services(service: Service, settings: Settings) -> Services:
         provider: Connector(client(connector_service(provider), url), connector_service(provider))
         for provider, url in settings.connector_urls.items()
     }
+    # What a person waits for is a matter of seconds, a large file's way one of minutes.
+    arriving = Timeouts(connect=2.0, read=patience, write=patience, total=settings.upload_seconds)
+    url = settings.connector_urls.get(UPLOADS)
+    files = None
+    if url is not None:
+        name = connector_service(UPLOADS)
+        token = InternalToken(service.vault, name)
+        files = UploadService(InternalClient(url, token, service=name, timeouts=arriving), name)
     return Services(
         connectors=connectors,
+        files=files,
         scheduler=Scheduler(client(SCHEDULER, settings.sync_scheduler_url), SCHEDULER),
         mapping=MappingService(client(MAPPING, settings.mapping_url), MAPPING),
     )

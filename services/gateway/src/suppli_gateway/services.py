@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
+import httpx
 import msgspec
 from suppli_contracts.internal import (
     Account,
@@ -26,6 +27,7 @@ from suppli_contracts.internal import (
     RunRequest,
     SetAsideOrders,
 )
+from suppli_contracts.uploads import Upload, UploadImport, UploadPage, UploadPlan, UploadRun
 from suppli_service_kit.internal_api import Caller, InternalClient
 from suppli_service_kit.problems import Problem, ServiceUnavailable
 
@@ -64,6 +66,9 @@ class _Service:
     ) -> T:
         json = None if body is None else msgspec.to_builtins(body)
         response = await self._client.request(method, f"/internal/v1{path}", caller, json=json, params=params)
+        return self._decoded(answer, response)
+
+    def _decoded(self, answer: type[T], response: httpx.Response) -> T:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.MsgspecError:
@@ -119,6 +124,57 @@ class Connector(_Service):
         await self._client.request("POST", f"/internal/v1/connections/{connection_id}/discard", caller)
 
 
+class UploadService(_Service):
+    """The service that takes files of sales."""
+
+    async def receive(
+        self, blocks: AsyncIterable[bytes], caller: Caller, *, name: str, request: str | None
+    ) -> Upload:
+        """Pass a file on as it comes."""
+        await self._client.request(
+            "GET", "/internal/v1/manifest", caller
+        )  # a stream is sent once: is the token good?
+        headers = {"Suppli-File-Name": quote(name), **({"Idempotency-Key": request} if request else {})}
+        response = await self._client.request(
+            "POST", "/internal/v1/uploads", caller, content=blocks, headers=headers
+        )
+        return self._decoded(Upload, response)
+
+    async def page(self, caller: Caller, *, before: UUID | None, limit: int) -> UploadPage:
+        """Return files, newest first."""
+        params = {"limit": limit, **({"before": str(before)} if before else {})}
+        return await self._ask(UploadPage, "GET", "/uploads", caller, params=params)
+
+    async def show(self, upload_id: UUID, caller: Caller) -> Upload:
+        """Return a file."""
+        return await self._ask(Upload, "GET", f"/uploads/{upload_id}", caller)
+
+    async def plan(self, upload_id: UUID, asked: UploadPlan, caller: Caller) -> Upload:
+        """Say how a file is read."""
+        return await self._ask(Upload, "PUT", f"/uploads/{upload_id}/plan", caller, body=asked)
+
+    async def begin_import(self, upload_id: UUID, asked: UploadImport, caller: Caller) -> Upload:
+        """Let the till's next run import a file."""
+        return await self._ask(Upload, "POST", f"/uploads/{upload_id}/import", caller, body=asked)
+
+    async def begin_undo(self, upload_id: UUID, caller: Caller) -> Upload:
+        """Let the till's next run take an import back."""
+        return await self._ask(Upload, "POST", f"/uploads/{upload_id}/undo", caller)
+
+    async def told_run(self, upload_id: UUID, run: UploadRun, caller: Caller) -> Upload:
+        """Say which run will do it."""
+        return await self._ask(Upload, "PUT", f"/uploads/{upload_id}/run", caller, body=run)
+
+    async def discard(self, upload_id: UUID, caller: Caller) -> None:
+        """Forget a file that was not imported."""
+        await self._client.request("DELETE", f"/internal/v1/uploads/{upload_id}", caller)
+
+    async def errors(self, upload_id: UUID, caller: Caller) -> bytes:
+        """Return the rows that were left out, as CSV."""
+        response = await self._client.request("GET", f"/internal/v1/uploads/{upload_id}/errors", caller)
+        return response.content
+
+
 class Scheduler(_Service):
     """The service that owns runs."""
 
@@ -170,6 +226,7 @@ class Services:
     connectors: Mapping[str, Connector]
     scheduler: Scheduler
     mapping: MappingService
+    files: UploadService | None = None
 
     def connector(self, provider: str) -> Connector:
         """Return the provider's connector.
@@ -186,6 +243,17 @@ class Services:
             )
         return connector
 
+    def uploads(self) -> UploadService:
+        """Return the service that takes files.
+
+        Raises:
+            Problem: 422, there is none.
+        """
+        if self.files is None:
+            detail = "Files are not taken here: the part of Suppli that reads them is not deployed."
+            raise Problem(422, "unknown-provider", "The provider is not known", detail)
+        return self.files
+
     def all(self) -> tuple[Connector | Scheduler | MappingService, ...]:
         """Return every service."""
         return (*self.connectors.values(), self.scheduler, self.mapping)
@@ -194,3 +262,5 @@ class Services:
         """Close all connections."""
         for service in self.all():
             await service.close()
+        if self.files is not None:
+            await self.files.close()

@@ -50,10 +50,12 @@ class Settings(ServiceSettings):
         gt=0,
         description="Least time between two fetches of the signing keys, whatever key ids arrive (s).",
     )
-    max_body_bytes: int = Field(
-        1_000_000, gt=0, description="Largest request body, product files apart (bytes)."
-    )
+    max_body_bytes: int = Field(1_000_000, gt=0, description="Largest request body, files apart (bytes).")
     max_import_bytes: int = Field(20_000_000, gt=0, description="Largest product file (bytes).")
+    max_upload_bytes: int = Field(500_000_000, gt=0, description="Largest file of sales (bytes).")
+    upload_seconds: float = Field(
+        3_600.0, gt=0, description="How long a file of sales may take to arrive (s)."
+    )
     max_streams: int = Field(500, gt=0, description="Most live event streams of this process.")
 
     @model_validator(mode="after")

@@ -12,7 +12,15 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
-from suppli_contracts.events.sync import Coverage, RunCounts, RunError, RunState, RunSync, WaitsFor
+from suppli_contracts.events.sync import (
+    Coverage,
+    CoveredDays,
+    RunCounts,
+    RunError,
+    RunState,
+    RunSync,
+    WaitsFor,
+)
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.messages import OutMessage
@@ -174,10 +182,11 @@ class Hold:
         *,
         error: RunError | None = None,
         coverage: tuple[Coverage, ...] | None = (),
+        days: tuple[CoveredDays, ...] = (),
         also: Sequence[OutMessage] = (),
     ) -> None:
-        """End the run, say so with the connection's whole coverage, and let the lease go; raises
-        `LeaseLost`.
+        """End the run, say so with the connection's whole coverage and the dates that a file covered, and
+        let the lease go; raises `LeaseLost`.
         """
         now, counts = self._clock.now(), report.tally.counts()
         async with self.fenced() as connection:
@@ -197,6 +206,7 @@ class Hold:
                 progress=1.0 if state is RunState.SUCCEEDED else report.progress,
                 error=error,
                 coverage=coverage,
+                days=days,
             )
             await enqueue(connection, [message, *also])
             await connection.execute(_UNQUEUE, {"run": self.command.run_id})

@@ -8,6 +8,7 @@ from uuid import UUID
 from suppli_contracts.codec import encode, stable_id
 from suppli_contracts.events.sync import (
     Coverage,
+    CoveredDays,
     ReauthRequired,
     RunCounts,
     RunError,
@@ -35,6 +36,7 @@ def run_message(
     progress: float | None = None,
     error: RunError | None = None,
     coverage: tuple[Coverage, ...] | None = None,
+    days: tuple[CoveredDays, ...] = (),
     waits_for: WaitsFor | None = None,
 ) -> OutMessage:
     """Say where a run stands."""
@@ -55,6 +57,7 @@ def run_message(
         counts=counts,
         error=error,
         coverage=coverage,
+        days=days,
         waits_for=waits_for,
     )
     event_id = stable_id("run", command.run_id, command.attempt, sequence)

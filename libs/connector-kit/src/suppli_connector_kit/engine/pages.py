@@ -15,7 +15,16 @@ from suppli_service_kit.tracing import current_traceparent, span
 
 from suppli_connector_kit.domain.decisions import Changed, Decisions, Rules, SetAside
 from suppli_connector_kit.domain.versions import observed
-from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Tally
+from suppli_connector_kit.engine.ports import (
+    Job,
+    KnownOrders,
+    Lease,
+    Limits,
+    PageEntry,
+    Publisher,
+    Queue,
+    Tally,
+)
 from suppli_connector_kit.engine.says import SaleMessages
 from suppli_connector_kit.metrics import ORDERS, PUBLISH_SECONDS
 from suppli_connector_kit.protocol import OrderRef
@@ -66,7 +75,7 @@ class PageSayer:
         job: Job,
         rules: Rules,
         *,
-        books: Books,
+        books: KnownOrders,
         publisher: Publisher,
         lease: Lease,
         queue: Queue,

@@ -132,12 +132,16 @@ class Lease(Protocol):
         ...
 
 
-class Books(Protocol):
-    """What is recorded of a connection. Writing happens under the lease, all or nothing."""
+class KnownOrders(Protocol):
+    """What the orders of a page are compared with."""
 
     async def known(self, order_ids: Sequence[str]) -> Mapping[str, Known]:
         """Return what was recorded of these orders."""
         ...
+
+
+class Books(KnownOrders, Protocol):
+    """What is recorded of a connection. Writing happens under the lease, all or nothing."""
 
     async def recorded_of(self, order_ids: Sequence[str]) -> Sequence[Recorded]:
         """Return those of these orders that were said, enough to take them back."""

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from suppli_contracts.events.connections import ConnectedLocation, ConnectionChanged
-from suppli_contracts.events.sync import Republish, RunKind
+from suppli_contracts.events.sync import CoveredDays, Republish, RunKind
 from suppli_service_kit.clock import Clock
 
 from suppli_connector_kit.domain.business_day import day_start
@@ -135,6 +135,11 @@ class SyncRun:
     def coverage(self) -> dict[str, Spans]:
         """What is imported of each location, as far as it is recorded."""
         return self._covered
+
+    @property
+    def days(self) -> tuple[CoveredDays, ...]:
+        """None: what a provider was asked for is said in instants."""
+        return ()
 
     async def run(self) -> None:
         """Do the run.

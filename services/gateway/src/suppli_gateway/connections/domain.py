@@ -14,6 +14,7 @@ from suppli_contracts.events.connections import (
     ConnectionState,
     Schedule,
     Way,
+    ZonePeriod,
 )
 from suppli_contracts.internal import Account
 
@@ -151,6 +152,57 @@ def authorized(connection: Connection, account: Account, now: datetime) -> Conne
         disconnected_at=None,
         erase=False,
     )
+
+
+def filled_by_files(
+    connection: Connection,
+    *,
+    account_id: str,
+    name: str,
+    way: Way,
+    suppli_location_id: str,
+    location_id: str,
+    timezone: str,
+    day_cutoff: str,
+    currency: str,
+    first_day: date,
+    now: datetime,
+) -> Connection:
+    """Return the connection of a till that files fill: nothing is authorized, and it is synced when a file
+    is uploaded. Unchanged where it is so already; one that was disconnected comes back to life.
+
+    Raises:
+        NotAllowed: it is paused or deleted.
+    """
+    _not_deleted(connection)
+    if connection.state is ConnectionState.PAUSED:
+        raise NotAllowed("connection-paused", "The till is paused: resume it first.")
+    location = ConnectedLocation(
+        location_id=location_id,
+        name=name,
+        currency=currency,
+        chosen=True,
+        suppli_location_id=suppli_location_id,
+        zones=(ZonePeriod(timezone=timezone, day_cutoff=day_cutoff),),
+    )
+    same = connection.account_id == account_id and connection.state is ConnectionState.CONNECTED
+    if same and (connection.locations, connection.way) == ((location,), way):
+        return connection
+    changes = {
+        "state": ConnectionState.CONNECTED,
+        "account_id": account_id,
+        "account_name": name,
+        "locations": (location,),
+        "way": way,
+        "first_day": connection.first_day or first_day,
+        "started_at": connection.started_at or now,
+        "authorized_at": connection.authorized_at or now,
+        "disconnected_at": None,
+        "erase": False,
+    }
+    if connection.account_id is None:  # not said to anybody yet
+        return replace(connection, **changes)  # type: ignore[arg-type]
+    return connection.changed(now, **changes)
 
 
 def merged_locations(known: tuple[ConnectedLocation, ...], account: Account) -> tuple[ConnectedLocation, ...]:

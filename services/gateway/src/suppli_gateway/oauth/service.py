@@ -39,6 +39,8 @@ from suppli_gateway.services import Connector
 log = get_logger(__name__)
 
 DAILY_ROUND = timedelta(days=1)
+FILES = "upload"
+"""The provider of tills that files fill."""
 MAX_CODE_LENGTH = 4_000
 MAX_ACCOUNT_LENGTH = 200
 _ERROR_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,60}")
@@ -81,7 +83,12 @@ async def connect(gateway: Gateway, access: Access, *, provider: str, environmen
 def begin(
     gateway: Gateway, access: Access, manifest: Manifest, *, provider: str, environment: str
 ) -> Connection:
-    """Return a new connection, not yet stored; raises `Problem` (422) for an unknown environment."""
+    """Return a new connection, not yet stored; raises `Problem` (422) for an unknown environment, or where
+    nothing is authorized.
+    """
+    if manifest.auth == "file":
+        detail = "Nothing is connected for files: upload one (`POST /v1/uploads`), its till is made with it."
+        raise Problem(422, "filled-by-files", "A till is filled by its files", detail)
     if environment not in manifest.environments:
         known = list(manifest.environments)
         detail = f"{manifest.name} has no environment {environment!r}; it has: {', '.join(known)}."
@@ -140,6 +147,9 @@ async def authorizable(
         may_authorize(connection)
     except NotAllowed as error:
         raise not_allowed(error) from None
+    if connection.provider == FILES:
+        detail = "A till that is filled by files needs no authorization: upload a file."
+        raise Problem(409, "filled-by-files", "A till is filled by its files", detail)
     return connection, details
 
 

@@ -1,0 +1,1 @@
+"""An import, from the stored file to what is recorded of it."""

@@ -1,0 +1,1 @@
+"""The history of this service's own tables; the kit has one of its own for the rest."""
