@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from suppli_demo.system import System
 
-from benchmarks import backfill, extraction, latency, mapping, memory, restate, scheduler
+from benchmarks import backfill, extraction, latency, mapping, memory, restate, scheduler, upload
 from benchmarks.measure import Results, conditions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +41,7 @@ MEASURES = {
     "restate": Measure(restate.measure),
     "backfill": Measure(backfill.measure),
     "scheduler": Measure(scheduler.measure),
+    "upload": Measure(upload.measure, upload.EXTRA),
 }
 
 

@@ -46,6 +46,9 @@ GOALS = {
     "rss_mb": at_most(160),
     "rss_growth_mb": at_most(20),
     "scheduler_claims_per_s": at_least(2_000),
+    "upload_rows_per_s": at_least(20_000),
+    "upload_rss_mb": at_most(200),
+    "upload_workbook_s": at_most(20),
     "scheduler_idle_core": at_most(0.03),
 }
 """By the name of the figure; what is not here is said for the record."""

@@ -175,25 +175,28 @@ class Shop:
         sent = self.call("POST", "/v1/uploads", content=content, params={"file_name": name})
         return self.uploaded(sent["upload_id"], "asking", "refused")
 
-    def uploaded(self, upload_id: str, *states: str) -> Json:
+    def uploaded(self, upload_id: str, *states: str, seconds: float = 60) -> Json:
         """Return a file once it stands so."""
 
         def stands() -> Json | None:
             found = self.call("GET", f"/v1/uploads/{upload_id}")
             return found if found["state"] in states else None
 
-        return wait_for(stands, f"upload {upload_id} to be {' or '.join(states)}", 60)
+        return wait_for(stands, f"upload {upload_id} to be {' or '.join(states)}", seconds)
 
-    def plan_upload(self, upload_id: str, answers: Mapping[str, str], till: Json) -> Json:
+    def plan_upload(
+        self, upload_id: str, answers: Mapping[str, str], till: Json, *, seconds: float = 60
+    ) -> Json:
         """Confirm how a file is read and whose sales they are; return it with its totals."""
         body = {"answers": dict(answers), "till": till}
         self.call("PUT", f"/v1/uploads/{upload_id}/plan", json=body)
-        return self.uploaded(upload_id, "ready", "refused")
+        return self.uploaded(upload_id, "ready", "refused", seconds=seconds)
 
-    def import_upload(self, upload_id: str) -> Json:
+    def import_upload(self, upload_id: str, *, seconds: float = 60) -> Json:
         """Import a file that is ready; return it when its run has ended."""
         self.call("POST", f"/v1/uploads/{upload_id}/import")
-        return self.uploaded(upload_id, "imported", "cancelled", "failed", "refused")
+        ends = ("imported", "cancelled", "failed", "refused")
+        return self.uploaded(upload_id, *ends, seconds=seconds)
 
     def undo_upload(self, upload_id: str) -> Json:
         """Take an import back; return the file when that is done."""

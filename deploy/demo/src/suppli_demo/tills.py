@@ -1,8 +1,13 @@
-"""Where the tour's sales are made: an account at each provider, filled from an export of sales."""
+"""Where the tour's sales are made: an account at each provider, filled from an export of sales; and a till of
+which there is nothing but the export.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import gzip
+import io
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from suppli_sandbox.client import LocationSpec, MerchantSpec, SandboxControl
@@ -85,3 +90,44 @@ class CloverTill:
         """Connect; see `Till`."""
         connected: Json = shop.connect(self.account, self.provider)["connection"]
         return connected
+
+
+@dataclass(slots=True)
+class FileTill:
+    """A till that nothing can connect: its export is uploaded."""
+
+    shop: str
+    content: bytes = field(default=b"", repr=False)
+    provider: ClassVar[str] = "upload"
+    title: ClassVar[str] = "A file"
+    keeps_voids: ClassVar[bool] = True
+
+    def sell(self, sales: bytes, zone: str) -> Json:
+        """Keep the export; see `Till`."""
+        self.content = gzip.decompress(sales) if sales.startswith(b"\x1f\x8b") else sales
+        rows = list(csv.DictReader(io.StringIO(self.content.decode("utf-8-sig"), newline="")))
+        return {
+            "orders": len({row["Transaction ID"] for row in rows}),
+            "locations": [],
+            "first_at": min(row["Date"] for row in rows),
+        }
+
+    def connect(self, shop: Shop) -> Json:
+        """Raise: nothing of it can be connected."""
+        raise TypeError("a file is uploaded, not connected")
+
+    def upload(self, shop: Shop, location: str, zone: str) -> Json:
+        """Upload the export, confirm what it cannot say, and have it imported; return the file.
+
+        Raises:
+            RuntimeError: it was refused, or its import failed; says why.
+        """
+        asked = shop.upload(self.content, "items.csv")
+        answers = {"timezone": zone, "day_cutoff": "00:00", "currency": "USD", "prices_include_tax": "no"}
+        ready = shop.plan_upload(asked["upload_id"], answers, {"suppli_location_id": location})
+        if ready["state"] != "ready":
+            raise RuntimeError(f"the file was {ready['state']}: {ready['problem']}")
+        done = shop.import_upload(asked["upload_id"])
+        if done["state"] != "imported":
+            raise RuntimeError(f"the import of the file ended as {done['state']}: {done['problem']}")
+        return done

@@ -17,7 +17,7 @@ from suppli_demo.deployment import Deployment
 from suppli_demo.report import Outcome, Result
 from suppli_demo.sample import write_sample
 from suppli_demo.shop import Json, Shop, Tie, wait_for
-from suppli_demo.tills import CloverTill, SquareTill, Till
+from suppli_demo.tills import CloverTill, FileTill, SquareTill, Till
 from suppli_demo.totals import compare, shown
 
 TENANT = UUID("0192f0c1-7d3a-7c11-8a41-5b0e2f6d9a10")
@@ -37,7 +37,7 @@ class _Open:
 
 
 class Tour:
-    """One walk through the system, told to `console`: one tenant, a shop at each provider."""
+    """One walk through the system, told to `console`: one tenant, a shop at each provider, and a file."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Tour:
         self.tills: tuple[Till, ...] = (
             SquareTill(system.control, f"ML{name}", "Harbour Street"),
             CloverTill(system.clover, f"CL{name}", "Station Kiosk"),
+            FileTill("Market Stall"),
         )
 
     def run(self) -> Result:
@@ -75,7 +76,10 @@ class Tour:
         tills = [self._load(till, number) for number, till in enumerate(self.tills)]
         shop = self._sign_in()
         for number, each in enumerate(tills):
-            self._connect(shop, each, number)
+            if isinstance(each.till, FileTill):
+                self._upload(shop, each, each.till, number)
+            else:
+                self._connect(shop, each, number)
         for each in tills:
             self._import(shop, each)
         first = FirstSale(self.system.bootstrap_servers)
@@ -121,6 +125,18 @@ class Tour:
             f"last days, {preview['items']} items in the catalog."
         )
         shop.start(connection, each.first_day, {"kind": "daily", "daily_at": "04:30", "timezone": self.zone})
+
+    def _upload(self, shop: Shop, each: _Open, till: FileTill, number: int) -> None:
+        """Upload a till's file, look at what it means, and have it imported."""
+        location = f"shop-{number + 1}"
+        shop.put_location(location, till.shop, self.zone)
+        done = till.upload(shop, location, self.zone)
+        each.connection = str(done["connection_id"])
+        totals = done["preview"]["totals"]
+        self.console.print(
+            f"Uploaded {till.shop}'s export: recognised as {done['shape']}, {totals['rows']:,} rows, "
+            f"{totals['orders']:,} orders, {done['preview']['errors']} rows that cannot be understood."
+        )
 
     def _import(self, shop: Shop, each: _Open) -> None:
         (run, *_) = shop.wait_for_runs(each.connection, seconds=600)
