@@ -19,7 +19,7 @@ PARTS = {part.name: part for part in SERVICES}
 OPEN = {
     "gateway": {"due"},
     "sync-scheduler": {"due"},
-    "mapping": {"restatement_queue"},
+    "mapping": {"restatement_queue", "heard_runs", "dirty_days", "day_rounds"},
     **{part.name: {"sync_queue", "connection_times"} for part in CONNECTORS},
     "connector-upload": {"sync_queue", "connection_times", "upload_times"},
 }

@@ -37,7 +37,7 @@ def test_services_say_and_read_only_what_the_registry_says(
     assert said - registered == set()
     # Only a refused authorization and a person who cancels are not part of every run of these tests.
     silent = {kind.rsplit(".", 2)[-2] for _, _, kind in registered - said}
-    assert silent <= {"ReauthRequired", "CancelSync", "SalesDayStated"}
+    assert silent <= {"ReauthRequired", "CancelSync"}
     groups = {each.group: topic.name for topic in REGISTRY.values() for each in topic.consumers}
     read = asyncio.run(topics_read(servers))
     assert {group: topics for group, topics in read.items() if not group.endswith(".replay")} == {

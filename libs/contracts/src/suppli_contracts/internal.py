@@ -250,10 +250,12 @@ class MapRequest(Part, frozen=True, kw_only=True):
 class DayTotals(Part, frozen=True, kw_only=True):
     """One business day of a connection's location: where its money went, in minor units.
 
-    sold.net + parked_net + ignored_net + other_net + adjustments = the provider's total less tax.
+    sold_net + parked_net + ignored_net + superseded_net + other_net + adjustments = the provider's total less
+    tax.
 
     Attributes:
         sold: what became product sales (money counted once per line).
+        superseded_net: lines whose day another way of the same sales counts, or that only compare.
         other_net: lines that count for nothing (cancelled, not yet paid, tests, voids).
         unplaced_net: lines at locations that are tied to no Suppli location.
         void_quantity: quantity on voided lines.
@@ -277,6 +279,10 @@ class DayTotals(Part, frozen=True, kw_only=True):
     ignored_discount: int = 0
     ignored_net: int = 0
     ignored_quantity: str = "0"
+    superseded_gross: int = 0
+    superseded_discount: int = 0
+    superseded_net: int = 0
+    superseded_quantity: str = "0"
     other_gross: int = 0
     other_discount: int = 0
     other_net: int = 0

@@ -148,6 +148,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             ),
             consumers=(
                 Consumer("gateway", group("gateway", "sync-events")),
+                Consumer("mapping", group("mapping", "sync-events")),
                 Consumer("sync-scheduler", group("sync-scheduler", "sync-events")),
             ),
         ),

@@ -8,8 +8,11 @@ from suppli_service_kit.direct import DirectPublisher
 from suppli_service_kit.internal_api import InternalToken, internal_caller
 from suppli_service_kit.service import Service
 
+from suppli_mapping.adapters.raw_sales import KafkaRawSales
 from suppli_mapping.api import mapping_api
 from suppli_mapping.catalogs import CatalogKeeper
+from suppli_mapping.daykeeping import DayKeeper
+from suppli_mapping.hearing import RunHearer
 from suppli_mapping.recording import SalesRecorder
 from suppli_mapping.restating import Restater
 from suppli_mapping.settings import Settings
@@ -46,14 +49,20 @@ def create_service(settings: Settings | None = None) -> Service:
         )
     )
     service.add_task("restatement", restater.run)
+    raw_sales = KafkaRawSales(settings.kafka, topics.SALES_RAW, topics.group(NAME, "sales"))
+    service.on_close(raw_sales.close)
+    days = DayKeeper(service.database, relay_database, service.clock, raw_sales, wake=restater.wake)
+    service.add_task("days", days.run)
     return service
 
 
 def _subscribe(service: Service, restater: Restater, direct: DirectPublisher) -> None:
     sales = SalesRecorder(service.database, service.clock, direct)
     catalogs = CatalogKeeper(service.database, service.clock, wake=restater.wake)
+    runs = RunHearer(service.database)
     for topic, purpose, handler in (
         (topics.SALES_RAW, "sales", sales.on_sales),
+        (topics.SYNC_EVENTS, "sync-events", runs.on_sync_events),
         (topics.CONNECTIONS, "connections", catalogs.on_connections),
         (topics.CATALOG_LOCATIONS, "locations", catalogs.on_locations),
         (topics.CATALOG_PRODUCTS, "products", catalogs.on_products),

@@ -6,22 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.codec import decode_as
 from suppli_contracts.events.base import Event
 from suppli_contracts.events.catalog import ExternalItemChanged, LocationChanged, ProductChanged
-from suppli_contracts.events.connections import ConnectionChanged, ConnectionState
+from suppli_contracts.events.connections import ConnectionChanged
 from suppli_contracts.events.mapping import MappingState
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 from suppli_service_kit.kafka.batches import BadMessage
 from suppli_service_kit.kafka.messages import InMessage
 
-from suppli_mapping.adapters import ledger, queue
+from suppli_mapping.adapters import ledger, queue, statements
 from suppli_mapping.adapters.arrays import texts
-from suppli_mapping.adapters.queue import Job, JobKind
 from suppli_mapping.adapters.sql import execute, fetch
+from suppli_mapping.connecting import place_job, put_connection
 from suppli_mapping.deciding import follow_products
 from suppli_mapping.domain.items import catalog_key, item_id
 from suppli_mapping.domain.units import unit_name
@@ -73,7 +72,8 @@ class CatalogKeeper:
         async with self._database.transaction(tenants) as connection:
             await ledger.lock_tenants(connection, tenants, exclusive=True)
             for event in events:
-                await _put_connection(connection, event)
+                await put_connection(connection, event)
+            await statements.open_round(connection, tenants)
         self._wake()
 
     async def on_external_items(self, batch: Sequence[InMessage]) -> None:
@@ -212,47 +212,7 @@ async def _put_location(connection: AsyncConnection, event: LocationChanged) -> 
             """,
             (event.tenant_id, event.location_id),
         )
-        await queue.ask(connection, [_place_job(event.tenant_id, row[0], row[1]) for row in tied])
-
-
-def _place_job(tenant_id: UUID, connection_id: UUID, external_location: str) -> Job:
-    return Job(tenant_id, JobKind.PLACE, f"{connection_id}:{external_location}")
-
-
-async def _put_connection(connection: AsyncConnection, event: ConnectionChanged) -> None:
-    rows = await fetch(
-        connection,
-        "select revision, ties, erased from connections where tenant_id = %s and connection_id = %s",
-        (event.tenant_id, event.connection_id),
-    )
-    revision, ties, was_erased = rows[0] if rows else (-1, {}, False)
-    if event.revision <= revision:
-        return
-    erased = event.erase and event.state is ConnectionState.DISCONNECTED
-    # A tie that is taken back ends the import, not what was sold there: the last one goes on for that.
-    given = {each.location_id: each.suppli_location_id for each in event.locations if each.suppli_location_id}
-    now = {} if erased else {**ties, **given}
-    await execute(
-        connection,
-        """
-        insert into connections (tenant_id, connection_id, revision, provider, first_day, erased, ties)
-        values (%s, %s, %s, %s, %s, %s, %s)
-        on conflict (tenant_id, connection_id) do update set revision = excluded.revision,
-            provider = excluded.provider, first_day = excluded.first_day, erased = excluded.erased,
-            ties = excluded.ties
-        """,
-        (
-            event.tenant_id, event.connection_id, event.revision, event.provider, event.first_day, erased,
-            msgspec.json.encode(now).decode(),
-        ),
-    )  # fmt: skip
-    if erased and not was_erased:
-        await queue.ask(connection, [Job(event.tenant_id, JobKind.ERASE, str(event.connection_id))])
-    elif not erased:
-        moved = [external for external, location in now.items() if ties.get(external) != location]
-        await queue.ask(
-            connection, [_place_job(event.tenant_id, event.connection_id, each) for each in moved]
-        )
+        await queue.ask(connection, [place_job(event.tenant_id, row[0], row[1]) for row in tied])
 
 
 async def _put_external_items(connection: AsyncConnection, events: Sequence[ExternalItemChanged]) -> None:

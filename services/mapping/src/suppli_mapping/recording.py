@@ -21,7 +21,7 @@ from suppli_service_kit.kafka.batches import BadMessage
 from suppli_service_kit.kafka.messages import InMessage, OutMessage
 from suppli_service_kit.outbox import enqueue
 
-from suppli_mapping.adapters import entries, ledger, messages
+from suppli_mapping.adapters import entries, ledger, marks, messages
 from suppli_mapping.adapters import items as item_store
 from suppli_mapping.adapters.items import FoundItem, KnownItem, RulesCache
 from suppli_mapping.adapters.ledger import Line, Order
@@ -151,6 +151,7 @@ class _Batch:
         self._days: list[tuple[Order, str, OrderDay]] = []
         self._changes: list[tuple[Order, Change]] = []
         self._messages: list[OutMessage] = []
+        self._marks = marks.Marks()
         self._traceparent = tracing.current_traceparent()
         self._traces = traces
         self._speakers: dict[tuple[UUID, str | None], messages.Speaker] = {}
@@ -191,6 +192,11 @@ class _Batch:
                 taken.append((order, sale))
         if changed := [number for number, is_new in numbers.values() if not is_new]:
             self._known = await ledger.drop_lines(self._connection, changed)
+            for tenant_id, connection_id, location_id, day in await ledger.drop_days(
+                self._connection, changed
+            ):
+                known = self._connections.get((tenant_id, connection_id), _UNKNOWN)
+                self._marks.add(tenant_id, known.place(location_id).location_id, day)
             self._entries = await entries.entries_of(self._connection, changed)
         return taken
 
@@ -217,6 +223,7 @@ class _Batch:
     def _say(self, order: Order, sale: SaleRecorded, sale_parts: SaleParts) -> None:
         known = self._known.get(order.order_no, ())
         connection = self._connection_of(sale)
+        place = connection.place(sale.location_id)
         said = say(
             order.connection_id,
             order.order_id,
@@ -226,7 +233,7 @@ class _Batch:
             ],
             self._entries.get(order.order_no, _NO_ENTRIES),
             book=self._books.get(order.tenant_id, _EMPTY_BOOK),
-            place=connection.place(sale.location_id),
+            place=place,
         )
         for (part, line, _), (revision, state) in zip(sale_parts, said.states, strict=True):
             if state is LineState.PARKED:
@@ -236,7 +243,9 @@ class _Batch:
         for change in said.changes:
             self._changes.append((order, change))
             self._messages.append(speaker.product_sale(order, change, connection.first_day))
-        self._days.extend((order, sale.currency, day) for day in days(sale))
+        for day in days(sale):
+            self._days.append((order, sale.currency, day))
+            self._marks.add(order.tenant_id, place.location_id, day.business_date)
 
     def _speaker(self, order: Order) -> messages.Speaker:
         trace = self._traces.get(order.raw_event_id, self._traceparent)
@@ -250,6 +259,7 @@ class _Batch:
         await ledger.add_lines(self._connection, self._lines)
         await ledger.add_days(self._connection, self._days)
         await entries.put_entries(self._connection, self._changes)
+        await self._marks.write(self._connection)
         waiting = {
             item_id
             for (_, item_id), item in self._items.items()

@@ -1,4 +1,5 @@
-"""Saying lines again, in chunks, after a mapping or a location's tie changed; and erasing connections.
+"""Saying lines again, in chunks, after a mapping, a location's tie or the way that counts on a day changed;
+and erasing connections.
 
 The switch itself was made under the tenant's exclusive lock, so every sale taken since is said with the
 new state:
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 import sqlalchemy.exc
@@ -24,24 +26,24 @@ from suppli_service_kit.logs import get_logger
 from suppli_service_kit.outbox import backlog, enqueue
 from suppli_service_kit.waiting import Backoff, wait_or_stop
 
-from suppli_mapping.adapters import entries, ledger, messages, queue
+from suppli_mapping.adapters import entries, ledger, marks, messages, queue
 from suppli_mapping.adapters import items as item_store
-from suppli_mapping.adapters.arrays import bigints
 from suppli_mapping.adapters.items import RulesCache
 from suppli_mapping.adapters.ledger import Line, Order
+from suppli_mapping.adapters.marks import Marks
 from suppli_mapping.adapters.places import KnownConnection, load_connections
 from suppli_mapping.adapters.queue import Extent, Job, JobKind
-from suppli_mapping.adapters.sql import execute, fetch
+from suppli_mapping.adapters.sql import fetch
 from suppli_mapping.announcing import announcements
 from suppli_mapping.books import books
 from suppli_mapping.domain.diff import Change
-from suppli_mapping.domain.entries import Book, LineState
+from suppli_mapping.domain.entries import Book, LineState, Place
 from suppli_mapping.domain.restate import say
+from suppli_mapping.erasing import CHUNK_ORDERS, erase_chunk
 
 log = get_logger(__name__)
 
 CHUNK_LINES = 1_000  # make up to 2,000 messages: the next chunk is said while they are published
-CHUNK_ORDERS = 500
 OUTBOX_LIMIT = 2_000
 POLL_SECONDS = 1.0
 YIELD_SECONDS = 0.02
@@ -129,8 +131,10 @@ class Restater:
                 parcel = await self._item_chunk(connection, job)
             elif job.kind is JobKind.PLACE:
                 parcel = await self._place_chunk(connection, job, extent)
+            elif job.kind is JobKind.WAY:
+                parcel = await self._way_chunk(connection, job, extent)
             else:
-                await _erase_chunk(connection, job, extent.bound)
+                await erase_chunk(connection, job, extent.bound)
         self._direct.send(parcel)
         return True
 
@@ -192,6 +196,35 @@ class Restater:
         await queue.advance(connection, job, order_nos[-1])
         return parcel
 
+    async def _way_chunk(self, connection: AsyncConnection, job: Job, extent: Extent) -> Parcel | None:
+        connection_text, day_text, location_id = job.subject.split(":", 2)
+        connection_id, day = UUID(connection_text), date.fromisoformat(day_text)
+        rows = await fetch(
+            connection,
+            """
+            select order_no from order_days where connection_id = %s and business_date = %s
+                and location_id = %s and order_no > %s and order_no <= %s
+            order by order_no limit %s
+            """,
+            (connection_id, day, location_id, extent.cursor, extent.bound, CHUNK_ORDERS),
+        )
+        if not rows:
+            if extent.cursor == 0:  # without orders no chunk has marked the day
+                places = await load_connections(connection, [connection_id])
+                place = places.get((job.tenant_id, connection_id), _UNKNOWN).place(location_id)
+                if place.location_id is not None:
+                    await marks.mark_days(connection, job.tenant_id, [(place.location_id, day)])
+            await queue.finish(connection, job)
+            return None
+        order_nos = [row[0] for row in rows]
+        await ledger.lock_orders(connection, order_nos)
+        lines = [
+            line for line in await ledger.lines_of(connection, order_nos) if line.part.business_date == day
+        ]
+        parcel = await self._say_again(connection, job, lines)
+        await queue.advance(connection, job, order_nos[-1])
+        return parcel
+
     async def _say_again(self, connection: AsyncConnection, job: Job, lines: Sequence[Line]) -> Parcel | None:
         if not lines:
             return None
@@ -202,28 +235,35 @@ class Restater:
         by_order: defaultdict[Order, list[Line]] = defaultdict(list)
         for line in lines:
             by_order[line.order].append(line)
-        marks: list[tuple[Line, int, LineState]] = []
+        states: list[tuple[Line, int, LineState]] = []
+        touched = Marks()
         changed: list[tuple[Order, Change]] = []
         for order, its_lines in by_order.items():
             about = {(line.part.line_id, line.part.part) for line in its_lines}
+            place = places.get((order.tenant_id, order.connection_id), _UNKNOWN).place(order.location_id)
             said = say(
                 order.connection_id,
                 order.order_id,
-                [(line.part, Cause.MAPPING) for line in its_lines],
+                [(line.part, _cause(line, place)) for line in its_lines],
                 {
                     key: entry
                     for key, entry in stored.get(order.order_no, {}).items()
                     if (entry.standing.line_id, entry.standing.part) in about
                 },
                 book=book,
-                place=places.get((order.tenant_id, order.connection_id), _UNKNOWN).place(order.location_id),
+                place=place,
                 default=Cause.MAPPING,
             )
-            marks += [(line, *state) for line, state in zip(its_lines, said.states, strict=True)]
+            states += [(line, *state) for line, state in zip(its_lines, said.states, strict=True)]
             changed += [(order, change) for change in said.changes]
+            for line in its_lines:
+                touched.add(order.tenant_id, place.location_id, line.part.business_date)
+            for change in said.changes:  # also where it stood before its location's tie changed
+                touched.add(order.tenant_id, change.standing.location_id, change.standing.business_date)
         await entries.put_entries(connection, changed)
-        await ledger.mark_said(connection, marks)
-        await self._announce(connection, marks, known)
+        await ledger.mark_said(connection, states)
+        await touched.write(connection)
+        await self._announce(connection, states, known)
         RESTATED.labels(job.kind).inc(len(lines))
         return await self._write(connection, job, changed, places)
 
@@ -248,10 +288,10 @@ class Restater:
     async def _announce(
         self,
         connection: AsyncConnection,
-        marks: Sequence[tuple[Line, int, LineState]],
+        states: Sequence[tuple[Line, int, LineState]],
         known: dict[tuple[UUID, UUID], item_store.KnownItem],
     ) -> None:
-        parked = {line.part.item_id for line, _, state in marks if state is LineState.PARKED}
+        parked = {line.part.item_id for line, _, state in states if state is LineState.PARKED}
         waiting = {
             item_id for (_, item_id), item in known.items() if item_id in parked and not item.announced
         }
@@ -260,27 +300,7 @@ class Restater:
             await enqueue(connection, said)
 
 
-async def _erase_chunk(connection: AsyncConnection, job: Job, bound: int) -> None:
-    """Delete some orders of an erased connection (those up to `bound`), at last its items."""
-    connection_id = UUID(job.subject)
-    rows = await fetch(
-        connection,
-        "select id from orders where connection_id = %s and id <= %s limit %s",
-        (connection_id, bound, CHUNK_ORDERS),
-    )
-    if rows:
-        order_nos = [row[0] for row in rows]
-        await ledger.lock_orders(connection, order_nos)
-        for table, column in (
-            ("ledger_lines", "order_no"), ("entries", "order_no"), ("order_days", "order_no"), ("orders",
-            "id")
-        ):  # fmt: skip
-            await execute(connection, f"delete from {table} where {column} = any(%s)", (bigints(order_nos),))
-        return
-    await execute(
-        connection,
-        "delete from mappings where item_id in (select item_id from items where connection_id = %s)",
-        (connection_id,),
-    )
-    await execute(connection, "delete from items where connection_id = %s", (connection_id,))
-    await queue.finish(connection, job)
+def _cause(line: Line, place: Place) -> Cause:
+    """Return why a line is said again: another way of the same sales counts now, or another mapping holds."""
+    superseded = not place.counts(line.part.business_date)
+    return Cause.SUPERSEDED if superseded != (line.state is LineState.SUPERSEDED) else Cause.MAPPING

@@ -30,8 +30,10 @@ from suppli_embedded.kafka import KafkaServer
 from suppli_embedded.postgres import ServiceDatabase
 from suppli_mapping.adapters import reading
 from suppli_mapping.catalogs import CatalogKeeper
+from suppli_mapping.daykeeping import DayKeeper
 from suppli_mapping.deciding import decide
 from suppli_mapping.domain.items import item_id
+from suppli_mapping.hearing import RunHearer
 from suppli_mapping.recording import SalesRecorder
 from suppli_mapping.restating import Restater
 from suppli_service_kit.clock import SystemClock
@@ -64,6 +66,8 @@ class Parts:
     recorder: SalesRecorder
     catalogs: CatalogKeeper
     restater: Restater
+    keeper: DayKeeper
+    hearer: RunHearer
     direct: DirectPublisher
     producer: Producer
     bootstrap: str
@@ -73,18 +77,45 @@ class Parts:
         while await self.restater.round():
             pass
 
+    async def settle(self, keeper: DayKeeper | None = None) -> None:
+        """Let what was heard hold, ways be decided and every day be stated, until nothing is left to do."""
+
+        async def nothing_left() -> bool:
+            worked = await (keeper or self.keeper).round() + await self.restater.round()
+            async with self.relay_database.transaction() as connection:
+                left = "select (select count(*) from dirty_days) + (select count(*) from day_marks)"
+                return not worked and (await connection.exec_driver_sql(left)).scalar_one() == 0
+
+        await until(nothing_left, what="stating the days")
+
+
+@dataclass
+class InLedger:
+    """How far the ledger is, where handlers are called without Kafka: by itself it has everything."""
+
+    said: dict[int, int] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)
+
+    async def ends(self) -> dict[int, int]:
+        return self.said
+
+    async def read(self) -> dict[int, int]:
+        return self.taken
+
 
 @pytest.fixture(scope="session")
 async def parts(make_database: Callable[[str], ServiceDatabase], kafka: KafkaServer) -> AsyncIterator[Parts]:
     urls = make_database("mapping")
     await migrate("suppli_mapping", urls.owner_url)
-    kafka.ensure_topics([NewTopic(topics.SALES_PRODUCTS, 12, 1), NewTopic(topics.MAPPING_EVENTS, 6, 1)])
+    said = ((topics.SALES_PRODUCTS, 12), (topics.SALES_DAYS, 12), (topics.MAPPING_EVENTS, 6))
+    kafka.ensure_topics([NewTopic(name, partitions, 1) for name, partitions in said])
     database, relay_database = database_at(urls.app_url), database_at(urls.relay_url, pool=2)
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
     producer = Producer(settings)
     clock = SystemClock()
     direct = DirectPublisher(relay_database, producer)
     restater = Restater(database, relay_database, clock, direct, outbox_limit=10**9)
+    keeper = DayKeeper(database, relay_database, clock, InLedger(), wake=restater.wake, quiet=0.0, latest=0.0)
     relay = OutboxRelay(urls.relay_url, producer, may_be_held=True)
     stop = asyncio.Event()
     publishing = asyncio.gather(relay.run(stop), direct.run(stop))
@@ -95,6 +126,8 @@ async def parts(make_database: Callable[[str], ServiceDatabase], kafka: KafkaSer
         SalesRecorder(database, clock, direct),
         CatalogKeeper(database, clock, wake=restater.wake),
         restater,
+        keeper,
+        RunHearer(database),
         direct,
         producer,
         kafka.bootstrap_servers,

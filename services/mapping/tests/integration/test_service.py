@@ -249,7 +249,7 @@ async def test_items_are_paged_and_filtered(parts: Parts, shop: Shop) -> None:
 
 async def test_migration_runs_on_a_used_database(parts: Parts) -> None:
     """A second replica migrates again at its start; nothing may break."""
-    assert await migrate("suppli_mapping", parts.urls.owner_url) == "0002"
+    assert await migrate("suppli_mapping", parts.urls.owner_url) == "0003"
     relay = database_at(parts.urls.relay_url, pool=1)
     try:
         async with relay.transaction() as connection:

@@ -417,6 +417,10 @@ class DayView(BaseModel):
     ignored_discount: int
     ignored_net: int
     ignored_quantity: str
+    superseded_gross: int = Field(0, description="What another way of the same sales counts in its place.")
+    superseded_discount: int = 0
+    superseded_net: int = 0
+    superseded_quantity: str = "0"
     other_gross: int
     other_discount: int
     other_net: int

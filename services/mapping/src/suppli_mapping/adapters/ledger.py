@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -115,8 +116,7 @@ async def take_orders(
 async def drop_lines(
     connection: AsyncConnection, order_nos: Sequence[int]
 ) -> dict[int, set[tuple[str, str]]]:
-    """Forget the lines and days of orders that are about to be written anew; return the parts they had."""
-    await execute(connection, "delete from order_days where order_no = any(%s)", (bigints(order_nos),))
+    """Forget the lines of orders that are about to be written anew; return the parts they had."""
     rows = await fetch(
         connection,
         "delete from ledger_lines where order_no = any(%s) returning order_no, line_id, part",
@@ -126,6 +126,21 @@ async def drop_lines(
     for order_no, line_id, part in rows:
         known[order_no].add((line_id, part))
     return known
+
+
+async def drop_days(
+    connection: AsyncConnection, order_nos: Sequence[int]
+) -> Sequence[tuple[UUID, UUID, str, date]]:
+    """Forget the days of orders that are about to be written anew; return them as (tenant, connection,
+    location, date).
+    """
+    rows = await fetch(
+        connection,
+        "delete from order_days where order_no = any(%s)"
+        " returning tenant_id, connection_id, location_id, business_date",
+        (bigints(order_nos),),
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 async def add_lines(connection: AsyncConnection, lines: Sequence[Line]) -> None:

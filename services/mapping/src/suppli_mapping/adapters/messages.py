@@ -10,9 +10,10 @@ import msgspec
 from suppli_contracts.codec import encode, stable_id
 from suppli_contracts.envelope import Envelope
 from suppli_contracts.events.base import Event
+from suppli_contracts.events.days import SalesDayStated
 from suppli_contracts.events.mapping import ItemUnmapped, MappingChanged, Suggestion
 from suppli_contracts.events.sales import Amounts, Cause, ProductSaleRecorded
-from suppli_contracts.topics import MAPPING_EVENTS, SALES_PRODUCTS
+from suppli_contracts.topics import MAPPING_EVENTS, SALES_DAYS, SALES_PRODUCTS
 from suppli_service_kit.kafka.messages import OutMessage
 
 from suppli_mapping.adapters.items import Announced
@@ -139,6 +140,20 @@ def mapping_changed(event: MappingChanged, traceparent: str | None) -> OutMessag
     """Return the message that somebody decided what an item is."""
     event_id = stable_id("mapping-changed", event.item_id, event.revision)
     return _message(MAPPING_EVENTS, event, event_id, event.at, traceparent)
+
+
+def day_stated(event: SalesDayStated, revision: int, traceparent: str | None) -> OutMessage:
+    """Return the message of a day's statement; the topic is compacted, so it goes into the outbox."""
+    said = msgspec.structs.replace(event, revision=revision)
+    event_id = stable_id(
+        "sales-day", said.tenant_id, said.location_id, said.business_date, revision, said.at.isoformat()
+    )
+    return _message(SALES_DAYS, said, event_id, said.at, traceparent)
+
+
+def day_tombstone(tenant_id: UUID, location_id: str, day: date) -> OutMessage:
+    """Return what ends the key of a day that no way has any more."""
+    return OutMessage(SALES_DAYS, f"{tenant_id}:{location_id}:{day}".encode(), None)
 
 
 def _message(topic: str, event: Event, event_id: UUID, at: datetime, traceparent: str | None) -> OutMessage:

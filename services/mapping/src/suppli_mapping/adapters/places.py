@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_mapping.adapters.arrays import uuids
 from suppli_mapping.adapters.sql import fetch
 from suppli_mapping.domain.entries import Place
+from suppli_mapping.domain.ways import rule_of
 
 _NOWHERE = Place()
 
@@ -36,7 +38,7 @@ async def load_connections(
         connection,
         """
         select connections.tenant_id, connection_id, first_day, erased, tie.key, tie.value,
-            coalesce(locations.restock_unknown, false)
+            coalesce(locations.restock_unknown, false), stands_for, only_compare, switched -> tie.key
         from connections left join lateral jsonb_each_text(ties) as tie on true
             left join locations on locations.tenant_id = connections.tenant_id and location_id = tie.value
         where connection_id = any(%s)
@@ -44,8 +46,21 @@ async def load_connections(
         (uuids(list(connection_ids)),),
     )
     found: dict[tuple[UUID, UUID], KnownConnection] = {}
-    for tenant_id, connection_id, first_day, erased, external, location, restock in rows:
+    for tenant_id, connection_id, first_day, erased, external, location, restock, *way in rows:
         known = found.setdefault((tenant_id, connection_id), KnownConnection(first_day, erased, {}))
         if external is not None:
-            known.places[external] = Place(location, restock)
+            stands_for, only_compare, switched = way
+            rule = rule_of(stands_for, only_compare, days_in(switched))
+            known.places[external] = Place(location, restock, rule)
     return found
+
+
+def switched_text(switched: Mapping[str, Iterable[date]]) -> str:
+    """Return the column `switched`: dates by the provider's location."""
+    dates: dict[str, Any] = {location: sorted(each) for location, each in switched.items() if each}
+    return msgspec.json.encode(dates).decode()
+
+
+def days_in(switched: Iterable[str] | None) -> frozenset[date]:
+    """Return a location's dates in the column `switched`."""
+    return frozenset(map(date.fromisoformat, switched or ()))

@@ -128,6 +128,7 @@ _GROUPS = {
     "sold": "counts and state = 'mapped'",
     "parked": "counts and state in ('parked', 'unplaced')",
     "ignored": "counts and state = 'ignored'",
+    "superseded": "counts and state = 'superseded'",
     "other": "not counts",
 }
 _SUMS = ", ".join(
@@ -190,13 +191,17 @@ def _day(connection_id: UUID, row: Sequence[Any]) -> DayTotals:
         ignored_discount=money[9],
         ignored_net=money[10],
         ignored_quantity=plain(sums[11]),
-        other_gross=money[12],
-        other_discount=money[13],
-        other_net=money[14],
-        void_quantity=plain(sums[16]),
-        tax=money[17],
-        adjustments=money[18],
-        provider_net=money[19],
+        superseded_gross=money[12],
+        superseded_discount=money[13],
+        superseded_net=money[14],
+        superseded_quantity=plain(sums[15]),
+        other_gross=money[16],
+        other_discount=money[17],
+        other_net=money[18],
+        void_quantity=plain(sums[20]),
+        tax=money[21],
+        adjustments=money[22],
+        provider_net=money[23],
     )
 
 

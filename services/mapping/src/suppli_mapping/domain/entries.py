@@ -21,6 +21,7 @@ from suppli_contracts.events.sales import Disposition, Restock
 from suppli_mapping.domain.ids import stable_text
 from suppli_mapping.domain.mappings import Product, Rule, current_product, equal_or_given, rule_on
 from suppli_mapping.domain.units import MAX_QUANTITY, MILLION, BadQuantity, conversion, exact, millionths
+from suppli_mapping.domain.ways import DayRule
 
 LINE = ""
 # Members of an enumeration hash in Python: the one that nearly all lines have is asked for by identity.
@@ -35,7 +36,8 @@ class LineState(StrEnum):
     """What a part counts as.
 
     `mapped` makes entries; `parked` waits for a mapping, `unplaced` for its location's tie; `ignored` is
-    left out by decision; `excluded` makes nothing by its disposition.
+    left out by decision; `excluded` makes nothing by its disposition; `superseded` does not count because
+    another way of the same sales does.
     """
 
     MAPPED = "mapped"
@@ -43,6 +45,7 @@ class LineState(StrEnum):
     IGNORED = "ignored"
     EXCLUDED = "excluded"
     UNPLACED = "unplaced"
+    SUPERSEDED = "superseded"
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -66,10 +69,19 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a line counts: the Suppli location (None = not tied) and its rule for unclear returns."""
+    """Where a line counts: the Suppli location (None = not tied) and its rule for unclear returns.
+
+    Attributes:
+        rule: which days count, where another way may carry the same sales; None = all.
+    """
 
     location_id: str | None = None
     restock_unknown: bool = False
+    rule: DayRule | None = None
+
+    def counts(self, day: date) -> bool:
+        """Return whether sales of a business date count here."""
+        return self.rule is None or self.rule.counts(day)
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
@@ -196,6 +208,8 @@ def stand(
     disposition = part.disposition
     if disposition is not _SOLD and disposition not in SALES and disposition not in CONSUMED_ONLY:
         return LineState.EXCLUDED, []
+    if place.rule is not None and not place.rule.counts(part.business_date):
+        return LineState.SUPERSEDED, []
     if resolution.state is LineState.IGNORED:
         return LineState.IGNORED, []
     if place.location_id is None:

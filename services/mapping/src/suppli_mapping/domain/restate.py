@@ -53,5 +53,8 @@ def say(
         after.extend((entry, cause) for entry in entries)
     if not before:
         return Said(states, first(after))
-    why = {(part.line_id, part.part): cause for part, cause in parts}
+    why = {
+        (part.line_id, part.part): Cause.SUPERSEDED if state is LineState.SUPERSEDED else cause
+        for (part, cause), (_, state) in zip(parts, states, strict=True)
+    }
     return Said(states, changes(before, after, causes=why, default=default))
