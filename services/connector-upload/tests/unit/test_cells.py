@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_upload.domain.amounts import Amounts, CellProblem, Quantities, Quantity, number
+from suppli_connector_upload.domain.detection.header import find_header
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.moments import Moments
 from suppli_connector_upload.domain.plan import DateOrder
@@ -68,6 +69,21 @@ def test_what_is_no_number_is_said_to_be_none(text: str, mark: str) -> None:
     """Never guessed: "1,23" read with the wrong mark would be 123."""
     with pytest.raises(CellProblem):
         number(text, mark)
+
+
+def test_a_cell_that_is_made_to_be_slow_is_no_number_and_no_date() -> None:
+    """One such cell would hold the import for hours: the patterns try every way to divide it."""
+    for text in ("1" + " " * 100_000 + "x", "1" * 100_000 + "x", "1," * 50_000, "1/1/1 " + "1:11" * 30_000):
+        with pytest.raises(CellProblem):
+            number(text, ".")
+        with pytest.raises(CellProblem):
+            moment(text)
+        assert find_header([(1, ["Item", text]), (2, ["Tea", "5"])]).line in (0, 1)
+
+
+def test_quantities_are_said_without_the_noise_of_floats() -> None:
+    assert Quantities(".")[0.1 + 0.2] == Quantity(Decimal("0.300000000"), "0.3")
+    assert Quantities(".")["1e-300"].text == "0"  # type: ignore[union-attr]
 
 
 @given(minor=st.integers(-(10**11), 10**11), mark=st.sampled_from([".", ","]), grouped=st.booleans())

@@ -47,6 +47,14 @@ def test_cells_are_read_as_they_are_stored(tmp_path: Path) -> None:
     assert [line for line, _ in rows_of(path, header_line=2)] == [4]
 
 
+def test_numbers_that_no_workbook_has_are_read_past(tmp_path: Path) -> None:
+    """Python itself refuses to read a number of so many digits."""
+    long = "9" * 6_000
+    cells = f'<row r="{long}"><c r="A1" s="{long}"><v>1</v></c><c r="B1"><v>{long}</v></c></row>'
+    path = written(tmp_path / "a.xlsx", parts(sheet(cells)))
+    assert rows_of(path) == [(1, [1, float("inf")])]
+
+
 def test_days_may_be_counted_from_1904(tmp_path: Path) -> None:
     content = parts(sheet('<row><c s="2"><v>1</v></c></row>'), workbook='<workbookPr date1904="1"/>')
     assert rows_of(written(tmp_path / "a.xlsx", content)) == [(1, [date(1904, 1, 2)])]
@@ -148,9 +156,10 @@ def test_a_part_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
         "<worksheet><sheetData><row>",
         "no xml",
         sheet('<row><c t="s"><v>7</v></c></row>'),
+        sheet(f'<row><c t="s"><v>{"7" * 6_000}</v></c></row>'),
         "<worksheet x='" + "".join(random.Random(1).choices("abcdefgh ", k=6 << 20)) + "'/>",
     ],
-    ids=["entities", "depth", "cut", "no xml", "no such text", "endless"],
+    ids=["entities", "depth", "cut", "no xml", "no such text", "no such number", "endless"],
 )
 def test_damaged_and_hostile_xml_is_refused(tmp_path: Path, content: str) -> None:
     assert _code(written(tmp_path / "a.xlsx", parts(content))) == "damaged"

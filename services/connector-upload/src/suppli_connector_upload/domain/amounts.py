@@ -26,11 +26,13 @@ _CURRENCY = (
     r"|kr\.?|zł|Kč|Ft|лв\.?|руб\.?|грн\.?|lei|din\.?)"
 )
 _MONEY = re.compile(
-    rf"(?P<open>\()?\s*(?P<sign>[-+])?\s*{_CURRENCY}?\s*(?P<sign2>[-+])?\s*"
-    r"(?P<number>\d[\d.,'’\s]*|[.,]\d+)(?P<power>[eE][-+]?\d{1,3})?"
-    rf"\s*{_CURRENCY}?\s*(?P<trail>-)?\s*(?P<close>\))?"
+    rf"(?P<open>\()? ?(?P<sign>[-+])? ?{_CURRENCY}? ?(?P<sign2>[-+])? ?"
+    r"(?P<number>\d(?:[\d.,'’ ]*[\d.,])?|[.,]\d+)(?P<power>[eE][-+]?\d{1,3})?"
+    rf" ?{_CURRENCY}? ?(?P<trail>-)? ?(?P<close>\))?"
 )
 _DIGITS = 20
+_LONGEST = 64
+_DECIMALS = 9
 
 
 class CellProblem(Exception):
@@ -70,7 +72,9 @@ def number(cell: Cell, mark: str) -> Decimal | None:
 def _written(text: str, mark: str) -> Decimal | None:
     if text in _NOTHING:
         return None
-    found = _MONEY.fullmatch(text.translate(_SIGNS))
+    if len(text) > _LONGEST:  # what is longer is no number, and would take the pattern for ever
+        raise CellProblem("this is no number")
+    found = _MONEY.fullmatch(" ".join(text.translate(_SIGNS).split()))
     if found is None or (found["open"] is None) != (found["close"] is None):
         raise CellProblem("this is no number")
     digits = found["number"].strip()
@@ -141,4 +145,5 @@ class Quantities(Remembered[Quantity | None]):
             return None
         if not value.is_finite() or abs(value) >= _MOST_THINGS:
             raise CellProblem("this number is beyond what a quantity can be")
+        value = round(value, _DECIMALS)
         return Quantity(value, quantities.text(abs(value), -1 if value < 0 else 1))

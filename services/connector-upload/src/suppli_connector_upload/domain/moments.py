@@ -30,6 +30,7 @@ _TIME = re.compile(
 )
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{2}):?(\d{2})")
 _DAY_S = 86_400
+_LONGEST = 64
 _HALVES = 1 << 17
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
 
@@ -113,6 +114,8 @@ def read_datetime(text: str, order: DateOrder) -> tuple[date, time | None, timez
         CellProblem: it says no date.
     """
     text = text.strip()
+    if len(text) > _LONGEST:  # what is longer is no date, and would take the pattern for ever
+        raise CellProblem("this is no date")
     found = _TIMED.fullmatch(text)
     if found is None:
         return read_date(text, order), None, None

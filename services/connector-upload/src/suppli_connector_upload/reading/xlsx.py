@@ -22,7 +22,7 @@ from suppli_connector_upload.domain.files import (
 from suppli_connector_upload.reading.limits import Limits
 from suppli_connector_upload.reading.packed import opened
 from suppli_connector_upload.reading.samples import sheet_samples
-from suppli_connector_upload.reading.xlsx_parts import Sheet, Shown, Workbook, plain, workbook_of
+from suppli_connector_upload.reading.xlsx_parts import Sheet, Shown, Workbook, index_of, plain, workbook_of
 from suppli_connector_upload.reading.xml import local, walk
 
 _EXACT_DIGITS = 15
@@ -103,13 +103,12 @@ class _SheetReader:
                 self._column = self._placed(letters) if column is None else column
             self._type = attributes.get("t", "n")
             style = attributes.get("s")
-            self._style = int(style) if style is not None and style.isdecimal() else 0
+            self._style = index_of(style) if style is not None else 0
             self._text = ""
         elif name in ("v", "t"):
             self._reading = True
         elif name == "row":
-            line = attributes.get("r")
-            self._line = int(line) if line is not None and line.isdecimal() else self._line + 1
+            self._line = index_of(attributes.get("r")) or self._line + 1
             self._cells = []
             self._column = -1
         elif name == "rPh":
@@ -158,7 +157,7 @@ class _SheetReader:
         if not text:
             return ""
         if kind == "s":
-            return self._workbook.texts[int(text)] if text.isdecimal() else ""
+            return self._workbook.texts[index_of(text)]
         if kind == "n":
             shown = self._workbook.shown
             style = shown[self._style] if self._style < len(shown) else Shown.NUMBER

@@ -17,6 +17,8 @@ from suppli_connector_upload.reading.xml import Start, Text, local, walk
 _SMALL_BYTES = 16 * MIB
 _MOST_SHEETS = 50
 _LONGEST_TEXT = 1 << 16
+_LONGEST_FORMAT = 255
+_DIGITS = 9
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NO_TOKENS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
 
@@ -175,11 +177,11 @@ def _shown(package: ZipFile) -> list[Shown]:
         nonlocal within
         name = local(name)
         if name == "numFmt":
-            formats[_number(attributes.get("numFmtId"))] = shown_by(attributes.get("formatCode", ""))
+            formats[index_of(attributes.get("numFmtId"))] = shown_by(attributes.get("formatCode", ""))
         elif name == "cellXfs":
             within = True
         elif name == "xf" and within:
-            styles.append(_number(attributes.get("numFmtId")))
+            styles.append(index_of(attributes.get("numFmtId")))
 
     def end(name: str) -> None:
         nonlocal within
@@ -190,13 +192,14 @@ def _shown(package: ZipFile) -> list[Shown]:
     return [formats.get(style, Shown.NUMBER) for style in styles]
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() else 0
+def index_of(text: str | None) -> int:
+    """Return the number that a text is; 0 where it is none that a workbook can have."""
+    return int(text) if text is not None and text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 def shown_by(code: str) -> Shown:
     """Return as what a format's code shows a number: `m/d/yy\\ h:mm;@` is date and time."""
-    bare = _NO_TOKENS.sub("", code.split(";")[0]).lower()
+    bare = _NO_TOKENS.sub("", code[:_LONGEST_FORMAT].split(";")[0]).lower()
     if bare == "general":
         return Shown.NUMBER
     has_day = "y" in bare or "d" in bare

@@ -32,6 +32,7 @@ _ITEMS = (Field.ITEM, Field.SKU, Field.ITEM_ID)
 _AMOUNTS = (Field.NET, Field.GROSS, Field.UNIT_PRICE)
 _DATES = (Field.DATETIME, Field.DATE, Field.BUSINESS_DATE)
 _MOST_CHOICES = 50
+_DIGITS = 7
 _NO_DATES = Refusal(
     code="no_dates",
     reason="No column holds dates. A sale needs the day on which it was made: export a report with one row"
@@ -100,7 +101,7 @@ def _header_line(said: Mapping[str, str]) -> int | None:
     text = said.get("header_line")
     if not text:
         return None
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _DIGITS:
         raise PlanProblem("header_line", "Say the number of the line, 0 for none.")
     return int(text)
 

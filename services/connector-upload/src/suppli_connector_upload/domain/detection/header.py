@@ -14,6 +14,7 @@ from suppli_connector_upload.domain.texts import plain_text
 
 _LOOKED_AT = 60
 _WIDTH_ROWS = 300
+_LONGEST = 64
 _FIGURE = re.compile(r"[^A-Za-z]*\d[\d.,:/\-\s]*[^A-Za-z]{0,3}(?:[AaPp][Mm])?")
 _WORDS = frozenset(name for names in SYNONYMS.values() for name in names)
 
@@ -74,4 +75,7 @@ def _next(rows: Sequence[Line], at: int) -> Sequence[Cell]:
 
 def _is_figure(cell: Cell) -> bool:
     """Return whether a cell is a number, a date or a time: names of columns are none."""
-    return not isinstance(cell, str) or _FIGURE.fullmatch(cell.strip()) is not None
+    if not isinstance(cell, str):
+        return True
+    text = cell.strip()
+    return len(text) <= _LONGEST and _FIGURE.fullmatch(text) is not None
