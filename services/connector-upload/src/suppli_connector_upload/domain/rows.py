@@ -33,6 +33,7 @@ from suppli_connector_upload.domain.texts import (
 
 _ONE = Quantity(Decimal(1), "1")
 _CODE = re.compile(r"[A-Z]{3}")
+_SOLD = Disposition.SOLD
 _ITEM_KIND, _CUSTOM_KIND = LineKind.ITEM.value, LineKind.CUSTOM_AMOUNT.value
 _SUMS = ("total", "subtotal", "sub-total", "grand total", "sum", "summe", "gesamt", "totale", "итого")
 _EVENTS = (
@@ -136,6 +137,8 @@ class RowReader:
         if not plan.use_line_ids:
             found.pop(Field.LINE_ID, None)
         self._at = Places(**{field.value: found.get(field.value, self._width) for field in Field})
+        self._judges = min(self._at.voided, self._at.event) < self._width
+        self._kinds = min(self._at.kind, self._at.deferred) < self._width
         self._plan = plan
         self._column: int | None = None
         self.broken_ids = 0
@@ -192,8 +195,8 @@ class RowReader:
         if not (gross or net or tax or quantity.value):
             return Skip.NO_SALE
         name = self._names[cells[at.item]]
-        disposition = self._disposition(cells, name)
-        if disposition is Disposition.SOLD:
+        disposition = self._disposition(cells, name) if self._judges or name.voided else _SOLD
+        if disposition is _SOLD:
             if quantity.value < 0:
                 disposition = Disposition.RETURNED
             elif net == 0 and gross > 0:
@@ -209,7 +212,7 @@ class RowReader:
             moment.day,
             moment.at_us,
             self._id(cells[at.order_id]),
-            self._id(cells[at.line_id]),
+            self._id(cells[at.line_id]) if at.line_id < self._width else None,
             disposition.value,
             quantity.text,
             gross,
@@ -222,7 +225,7 @@ class RowReader:
             labels[cells[at.variation]],
             self._units[cells[at.unit]],
             currency,
-            self._kind(cells, name),
+            self._kind(cells, name) if self._kinds or name.custom else _ITEM_KIND,
             plan.prices_include_tax or self._flags[cells[at.tax_included]],
             restock,
             texts[cells[at.barcode]],

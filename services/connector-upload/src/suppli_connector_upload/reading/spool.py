@@ -73,7 +73,9 @@ class DiskSpool:
         return self._counts.get(key, 0) + len(self._held.get(key, ()))
 
     def records(self, key: int) -> Iterator[bytes]:
-        """Return a key's records, in the sequence in which they came."""
+        """Return a key's records, in the sequence in which they came; `ValueError`: it is closed."""
+        if self._file.closed:
+            raise ValueError("the spool is closed: what was put aside is gone")
         chunks = self._chunks.get(key, array("Q"))
         for at in range(0, len(chunks), 2):
             self._file.seek(chunks[at])
