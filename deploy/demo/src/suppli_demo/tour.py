@@ -80,6 +80,10 @@ class Tour:
                 self._upload(shop, each, each.till, number)
             else:
                 self._connect(shop, each, number)
+        schedule = {"kind": "daily", "daily_at": "04:30", "timezone": self.zone}
+        for each in tills:
+            if not isinstance(each.till, FileTill):  # an uploaded file is imported as soon as it is confirmed
+                shop.start(each.connection, each.first_day, schedule)
         for each in tills:
             self._import(shop, each)
         first = FirstSale(self.system.bootstrap_servers)
@@ -108,7 +112,7 @@ class Tour:
         return Shop(self.system.gateway_url, token, self.tenant)
 
     def _connect(self, shop: Shop, each: _Open, number: int) -> None:
-        """Connect a till, tie its locations, look at a preview, and begin the first import."""
+        """Connect a till, tie its locations, and look at a preview."""
         connected = each.till.connect(shop)
         connection = each.connection = str(connected["id"])
         names = {place["location_id"]: place["name"] for place in connected["locations"]}
@@ -124,7 +128,6 @@ class Tour:
             f"Connected {each.till.title} by its consent page; preview: {preview['orders']} orders in the "
             f"last days, {preview['items']} items in the catalog."
         )
-        shop.start(connection, each.first_day, {"kind": "daily", "daily_at": "04:30", "timezone": self.zone})
 
     def _upload(self, shop: Shop, each: _Open, till: FileTill, number: int) -> None:
         """Upload a till's file, look at what it means, and have it imported."""
@@ -151,7 +154,7 @@ class Tour:
     def _map(self, shop: Shop, connections: list[str]) -> None:
         """Import a product for every thing that is sold, whoever sells it, and map all but a few."""
         for each in connections:
-            wait_for(partial(_settled, shop, each), "every sale in mapping's ledger", 60)
+            wait_for(partial(_settled, shop, each), "every sale in mapping's ledger", 300)
         found = [item for each in connections for item in shop.items(each, "unmapped")]
         items = [item for item in found if item["kind"] == "item"]
         items.sort(key=lambda item: (-item["lines"], item["item_key"]))
@@ -164,7 +167,7 @@ class Tour:
         for item in mapped:
             shop.map_when_known(item["item_id"], products[_thing(item)]["product_id"])
         for each in connections:
-            wait_for(partial(_released, shop, each), "the release of parked lines", 60)
+            wait_for(partial(_released, shop, each), "the release of parked lines", 300)
         self.console.print(
             f"Mapped {len(mapped)} items to {len(keys) - len(kept)} products; "
             f"{len(items) - len(mapped)} stay unmapped, so that parking can be seen."

@@ -116,7 +116,8 @@ class Scheduler:
             after = plan.replanned(before, after, now=work.now, policy=self._policy)
             known[after.connection_id] = work.keep(after)
             if after.stopped:
-                work.carry_out(runs.stop_all(work.lane(after.connection_id), now=work.now))
+                lane = work.lane(after.connection_id)
+                work.carry_out(runs.stop_all(lane, now=work.now, revision=after.revision))
             if event.erase or event.deleted:
                 work.store.erase(after.connection_id)
         await work.finish()

@@ -281,12 +281,27 @@ def test_cancel_of_a_running_run_waits_for_its_connector_but_not_for_ever() -> N
 
 def test_pause_stops_everything() -> None:
     lane = Lane(run(state=RunState.RUNNING), replace(wanted(), follow_up=True))
-    decision = runs.stop_all(lane, now=NOW)
+    decision = runs.stop_all(lane, now=NOW, revision=4)
     left = after(lane, decision)
     assert left.follow_up is None
     assert left.active is not None
     assert left.active.cancel_requested_at == NOW
     assert not decision.command
+
+
+def test_a_pause_that_is_heard_late_stops_nothing_that_was_asked_for_after_it() -> None:
+    """Otherwise "sync now" after a resume does nothing, where Kafka was away when the pause was said."""
+    asked = run(settings_revision=5, kind=RunKind.MANUAL)
+    assert runs.stop_all(Lane(asked), now=NOW, revision=4) == runs.NOTHING
+    ended = after(Lane(asked), runs.stop_all(Lane(asked), now=NOW, revision=5))
+    assert ended.active is None
+    older = run(state=RunState.QUEUED)
+    left = after(
+        Lane(older, replace(asked, follow_up=True)),
+        runs.stop_all(Lane(older, replace(asked, follow_up=True)), now=NOW, revision=4),
+    )
+    assert left.active is not None
+    assert (left.active.run_id, left.follow_up) == (asked.run_id, None)
 
 
 def _story(of: UUID) -> list[SyncRunChanged]:
@@ -339,7 +354,7 @@ def test_a_lane_never_holds_two_active_runs(steps: list[str]) -> None:
         elif step == "due":
             decision = runs.fall_due(lane, wanted(RunKind.SCHEDULED), now=NOW)
         elif step == "stop":
-            decision = runs.stop_all(lane, now=NOW)
+            decision = runs.stop_all(lane, now=NOW, revision=3)
         elif active is not None and step == "tick":
             decision = runs.tick(lane, active.run_id, now=NOW)
         elif active is not None and step == "cancel":

@@ -227,12 +227,17 @@ def cancel(lane: Lane, run_id: UUID, *, now: datetime) -> Decision:
     return Decision(save=(asked,), stop=(asked,))
 
 
-def stop_all(lane: Lane, *, now: datetime) -> Decision:
-    """The connection is paused or gone: nothing starts any more, what runs is told to stop."""
-    decision = NOTHING if lane.follow_up is None else _cancelled(lane.follow_up, now)
-    if lane.active is None:
-        return decision
-    return decision.then(cancel(Lane(lane.active), lane.active.run_id, now=now))
+def stop_all(lane: Lane, *, now: datetime, revision: int) -> Decision:
+    """The connection is paused or gone as of `revision`: nothing starts any more, what runs is told to stop.
+
+    A run that presumes a later revision stays: the pause that ended before it was asked for is heard late.
+    """
+    active, follow_up, decision = lane.active, lane.follow_up, NOTHING
+    if follow_up is not None and follow_up.settings_revision <= revision:
+        decision, follow_up = _cancelled(follow_up, now), None
+    if active is not None and active.settings_revision <= revision:
+        decision = decision.then(cancel(Lane(active, follow_up), active.run_id, now=now))
+    return decision
 
 
 def hold(lane: Lane, *, now: datetime) -> Decision:
