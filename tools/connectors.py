@@ -61,6 +61,11 @@ def connectors() -> tuple[Connector, ...]:
             raise ValueError(
                 f"{package} is registered as {entry.name}, its manifest says {manifest.provider}"
             )
-        addresses = {field: end for field, end in _ADDRESSES.items() if field in settings.model_fields}
+        fields = settings.model_fields  # one that is empty by default is not this provider's
+        addresses = {
+            field: end
+            for field, end in _ADDRESSES.items()
+            if field in fields and fields[field].default is not None
+        }
         found.append(Connector(package, manifest, addresses, "work_folder" in settings.model_fields))
     return tuple(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import httpx
 import msgspec
@@ -37,6 +38,43 @@ class Fault(msgspec.Struct):
             self.code = ""
         if self.field is not None and _WORDS.fullmatch(self.field) is None:
             self.field = None
+
+
+class Problem(Protocol):
+    """A provider's error body (a msgspec Struct)."""
+
+    def fault(self) -> Fault | None:
+        """Return what it says; None where this is not the provider's API speaking."""
+        ...
+
+
+def told_by(
+    name: str,
+    problem: type[Problem],
+    *,
+    codes: Mapping[str, type[ProviderError]],
+    unauthorized: type[ProviderError] | None = None,
+) -> Callable[[httpx.Response], ProviderError]:
+    """Return a function that tells what an answer of a status of 300 or more means; see `failure`.
+
+    Args:
+        name: the provider's, for people.
+        problem: how its error bodies look.
+        codes: what its codes mean where that is more than their status says.
+        unauthorized: what 401 means where no code says so; by default that nobody is authorized any more.
+    """
+    decode = msgspec.json.Decoder(problem).decode
+
+    def failed(response: httpx.Response) -> ProviderError:
+        try:
+            fault = decode(response.content).fault()
+        except msgspec.MsgspecError:
+            fault = None
+        if unauthorized is not None and response.status_code == 401 and fault is not None:
+            return unauthorized(f"{name} answered 401: {unauthorized.advice}")
+        return failure(response, fault, name=name, codes=codes)
+
+    return failed
 
 
 def failure(

@@ -62,6 +62,44 @@ async def order_pages(
             yield OrderPage(orders, last=last, provider_now=now)
 
 
+async def offset_pages(
+    ask: Callable[[int], Awaitable[Any]], limit: int, elements: Callable[[Any], list[Any]]
+) -> AsyncIterator[Any]:
+    """Yield the pages of a list that is paged by offset and does not change meanwhile.
+
+    Args:
+        ask: for the page that skips so many.
+        limit: elements a page; one with fewer is the last.
+        elements: of a page.
+    """
+    offset = 0
+    while True:
+        page = await ask(offset)
+        yield page
+        offset += len(elements(page))
+        if len(elements(page)) < limit:
+            return
+
+
+async def with_others(
+    pages: AsyncIterator[OrderPage[Any]], others: list[OrderRef[Any]], end_us: int
+) -> AsyncIterator[OrderPage[Any]]:
+    """Yield the pages of a walk with orders of another list in their places, e.g. those that were deleted.
+
+    Args:
+        others: ascending by modification; taken over.
+        end_us: the end of the walk (microseconds): what lies beyond belongs to the last page.
+    """
+    async for page in pages:
+        upto = end_us if page.last or not page.orders else page.orders[-1].modified_us
+        now = [order for order in others if order.modified_us <= upto] if page.orders or page.last else []
+        others = others[len(now) :]
+        if now:
+            orders = sorted([*page.orders, *now], key=lambda order: order.modified_us)
+            page = OrderPage(orders, last=page.last, provider_now=page.provider_now)
+        yield page
+
+
 class Listed(NamedTuple):
     """One answer of a list: its orders ascending by modification, and the provider's clock."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from suppli_contracts.topics import CONNECTIONS, SALES_RAW, group, registry, sync_commands
 from suppli_contracts.topics import connector_service as service_name
@@ -23,6 +24,7 @@ from suppli_connector_kit.client import ProviderClient
 from suppli_connector_kit.connecting import Connecting
 from suppli_connector_kit.errors import ProviderError
 from suppli_connector_kit.handlers import on_commands, on_connections
+from suppli_connector_kit.oauth import CodeFlow
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.settings import ConnectorSettings
 from suppli_connector_kit.tokens.keeper import TokenKeeper
@@ -34,6 +36,22 @@ MIGRATIONS = "suppli_connector_kit"
 
 PROVIDER_SECONDS = 10.0  # between two looks whether the provider answers, of each process
 _QUEUE_POOL = 2
+
+
+S = TypeVar("S", bound=ConnectorSettings)
+
+
+def app_of(connector: type[CodeFlow], settings_type: type[S]) -> Callable[..., Service]:
+    """Return a function that makes the service of a connector, by default with the environment's settings."""
+
+    def create_app(settings: S | None = None) -> Service:
+        chosen = settings or settings_type()
+        budget = chosen.budget(connector.manifest)
+        client = connector.client(chosen.base_url, budget=budget, headers=chosen.headers())
+        made: Any = connector(client, web_url=chosen.web_url or "", page_size=chosen.page_size)
+        return connector_service(made, chosen, client=client)
+
+    return create_app
 
 
 def connector_service(

@@ -25,6 +25,12 @@ class ConnectorSettings(ServiceSettings):
     """Settings of a connector: set `env_prefix` and the provider's `base_url` in the subclass."""
 
     base_url: str = Field(..., description="Address of the provider's API.")
+    web_url: str | None = Field(
+        None, description="Address where people sign in, if that is not where the API is."
+    )
+    page_size: int | None = Field(
+        None, ge=1, description="Orders a page, at most as many as the provider gives, which is the default."
+    )
     workers: int = Field(4, ge=1, le=32, description="Runs that this process does at once.")
     walks: int = Field(
         3,
@@ -101,6 +107,10 @@ class ConnectorSettings(ServiceSettings):
     def _part(self, calls: int | None) -> int | None:
         return None if calls is None else max(1, calls // self.replicas)
 
+    def headers(self) -> dict[str, str] | None:
+        """Return what is sent with every call in place of what the connector says; None: that."""
+        return None
+
     def limits(self) -> Limits:
         """Return the engine's settings."""
         return Limits(
@@ -123,6 +133,8 @@ class ConnectorSettings(ServiceSettings):
         """
         if self.publish_seconds + self.renew_seconds >= self.lease_seconds:
             raise RefusedSetting("lease_seconds must be more than publish_seconds and renew_seconds together")
+        if self.page_size is not None and self.page_size > manifest.page_size:
+            raise RefusedSetting(f"page_size is more than {manifest.name} gives: {manifest.page_size}")
         address = urlsplit(self.base_url)
         safe = address.scheme == "https" and address.hostname in manifest.account_hosts
         if self.environment is Environment.PRODUCTION and not safe:

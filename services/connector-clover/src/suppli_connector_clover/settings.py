@@ -1,12 +1,8 @@
 """Settings of the Clover connector, read once from `SUPPLI_CONNECTOR_CLOVER_*`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from suppli_connector_kit.settings import ConnectorSettings
-
-from suppli_connector_clover.manifest import PAGE_SIZE
 
 
 class Settings(ConnectorSettings):
@@ -21,7 +17,8 @@ class Settings(ConnectorSettings):
         "https://www.clover.com", description="Address where that region's merchants sign in."
     )
     requests_per_second: float = Field(
-        7, gt=0, description="Calls a second for one account; Clover allows 16, the burst among them."
+        7, gt=0, description="Calls a second for one account; Clover allows 16 with the burst."
     )
-    request_burst: float = Field(7, ge=1, description="Calls for one account at once, after a pause.")
-    page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE, description="Orders a page.")
+    request_burst: float = Field(
+        7, ge=1, description="Calls for one account at once after a pause."
+    )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 
 import pytest
-from suppli_connector_clover.client import clover_client
 from suppli_connector_clover.connector import CloverConnector
 from suppli_connector_kit.client import Budget
-from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Application, Tokens
+from suppli_connector_kit.testing.sessions import HeldSession as HeldSession
 from suppli_sandbox.clover.client import (
     CloverApplicationSpec,
     CloverControl,
@@ -23,33 +21,6 @@ CALLBACK = "http://localhost:9999/callback"
 APPLICATION = Application("SUPPLIAPP0001", "s3cret")
 MERCHANT = "CLOVERTEST001"
 PAGE = 20
-
-
-@dataclass
-class HeldSession:
-    """An account whose tokens the test holds; renewed through the connector, as the keeper would."""
-
-    connector: CloverConnector
-    tokens: Tokens
-    renewals: list[str] = field(default_factory=list)
-    environment: str = "production"
-
-    @property
-    def account_id(self) -> str:
-        return self.tokens.account_id
-
-    async def access_token(self) -> str:
-        return self.tokens.access_token
-
-    async def superseding(self, refused: str) -> str | None:
-        return None
-
-    async def renewed(self, refused: str) -> str:
-        if self.tokens.refresh_token is None:
-            raise AuthError("no refresh token")
-        self.renewals.append(refused)
-        self.tokens = await self.connector.refresh(APPLICATION, self.tokens)
-        return self.tokens.access_token
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +50,7 @@ def control(sandbox: CloverProcess) -> CloverControl:
 @pytest.fixture
 async def connector(sandbox: CloverProcess) -> AsyncIterator[CloverConnector]:
     budget = Budget(rate=1000, burst=1000, retries=RetryPolicy(attempts=3, base=0.01, cap=2))
-    client = clover_client(sandbox.url, budget=budget)
+    client = CloverConnector.client(sandbox.url, budget=budget)
     yield CloverConnector(client, page_size=PAGE)
     await client.close()
 
@@ -87,4 +58,6 @@ async def connector(sandbox: CloverProcess) -> AsyncIterator[CloverConnector]:
 @pytest.fixture
 def session(control: CloverControl, connector: CloverConnector) -> HeldSession:
     pair = control.issue_tokens(MERCHANT)
-    return HeldSession(connector, Tokens(pair.access_token, pair.refresh_token, account_id=MERCHANT))
+    return HeldSession(
+        connector, APPLICATION, Tokens(pair.access_token, pair.refresh_token, account_id=MERCHANT)
+    )

@@ -36,7 +36,7 @@ async def test_a_code_gives_a_pair_and_its_refresh_token_works_once(
     assert tokens.refresh_expires_at is not None
     assert tokens.refresh_expires_at > tokens.expires_at
     tokens = replace(tokens, account_id=MERCHANT)
-    account = await connector.account(HeldSession(connector, tokens))
+    account = await connector.account(HeldSession(connector, APPLICATION, tokens))
     assert (account.account_id, account.name) == (MERCHANT, "Bakery")
     (place,) = account.locations
     assert (place.location_id, place.timezone, place.currency) == (MERCHANT, "America/New_York", "USD")

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from suppli_connector_clover.client import clover_client
 from suppli_connector_clover.connector import CloverConnector
 from suppli_connector_clover.manifest import MANIFEST
 from suppli_connector_clover.settings import Settings
@@ -79,7 +78,7 @@ class CloverHarness:
         if budget is None:
             self._control.configure_application(LIMITS)
             budget = SETTINGS.budget(MANIFEST)
-        client = clover_client(self._sandbox.url, budget=budget, transport=transport)
+        client = CloverConnector.client(self._sandbox.url, budget=budget, transport=transport)
         return CloverConnector(client, page_size=PAGE), client
 
     def begin(self, now: datetime, locations: int) -> Sequence[str]:
@@ -100,8 +99,7 @@ class CloverHarness:
     def issue(self) -> Tokens:
         """Issue an expiring pair."""
         pair = msgspec.json.encode(self._control.issue_tokens(MERCHANT))
-        reader = CloverConnector(clover_client(self._sandbox.url, transport=local_transport()))
-        return replace(reader.read_tokens(pair), account_id=MERCHANT)
+        return replace(CloverConnector.token_fields.read(pair), account_id=MERCHANT)
 
     def put(self, orders: Sequence[ShopOrder]) -> None:
         """Put paid orders."""

@@ -1,29 +1,25 @@
-"""Square's answers about an account; those about orders and the catalog are in `domain`."""
+"""Answers about an account, and errors; those about orders and the catalog are in `domain`."""
 
 from __future__ import annotations
 
 import msgspec
-from suppli_connector_kit.domain.instants import instant
-from suppli_connector_kit.protocol import Tokens
+from suppli_connector_kit.domain.parts import reader_of
+from suppli_connector_kit.faults import Fault
+from suppli_connector_kit.oauth import location_of
 from suppli_contracts.internal import AccountLocation
 
 
-class TokenAnswer(msgspec.Struct):
-    """ObtainToken."""
+class Problem(msgspec.Struct):
+    """`errors[]`, or the flat body that OAuth endpoints sometimes answer with."""
 
-    access_token: str
-    merchant_id: str
-    refresh_token: str | None = None
-    expires_at: str | None = None
+    errors: list[Fault] | None = None
+    type: str | None = None
 
-    def tokens(self) -> Tokens:
-        """Return them as the kit keeps them."""
-        return Tokens(
-            access_token=self.access_token,
-            refresh_token=self.refresh_token,
-            expires_at=instant(self.expires_at) if self.expires_at else None,
-            account_id=self.merchant_id,
-        )
+    def fault(self) -> Fault | None:
+        """Return the first error; None where this is not Square's API speaking."""
+        if self.errors:
+            return self.errors[0]
+        return Fault(self.type) if self.type else None
 
 
 class Merchant(msgspec.Struct):
@@ -31,12 +27,6 @@ class Merchant(msgspec.Struct):
 
     id: str
     business_name: str | None = None
-
-
-class MerchantAnswer(msgspec.Struct):
-    """RetrieveMerchant."""
-
-    merchant: Merchant
 
 
 class Location(msgspec.Struct):
@@ -50,22 +40,9 @@ class Location(msgspec.Struct):
 
     def account_location(self) -> AccountLocation:
         """Return it as people choose from; an inactive one may still have sales."""
-        return AccountLocation(
-            location_id=self.id,
-            name=self.name or self.id,
-            timezone=self.timezone,
-            currency=self.currency,
-            active=self.status != "INACTIVE",
-        )
+        active = self.status != "INACTIVE"
+        return location_of(self.id, self.name, self.timezone, self.currency, active=active)
 
 
-class LocationsAnswer(msgspec.Struct):
-    """ListLocations."""
-
-    locations: list[Location] | None = None
-
-
-read_tokens = msgspec.json.Decoder(TokenAnswer).decode
-read_merchant = msgspec.json.Decoder(MerchantAnswer).decode
-read_locations = msgspec.json.Decoder(LocationsAnswer).decode
-read_anything = msgspec.json.Decoder().decode
+read_merchant = reader_of("merchant", Merchant)
+read_locations = reader_of("locations", list[Location])

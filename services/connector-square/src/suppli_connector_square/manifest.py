@@ -1,13 +1,9 @@
 """What Square is and what we ask of it: the one place where these facts stand."""
 
-from __future__ import annotations
-
 from suppli_contracts.internal import Manifest, Scope
 
 SQUARE_VERSION = "2025-08-20"
 """The API version that every call names; later ones only add fields to what is read here."""
-
-PAGE_SIZE = 1000
 
 MANIFEST = Manifest(
     provider="square",
@@ -16,17 +12,11 @@ MANIFEST = Manifest(
     environments=("production", "sandbox"),
     scopes=(
         Scope(name="ORDERS_READ", reason="to read your sales, returns and refunds, item by item"),
-        Scope(
-            name="MERCHANT_PROFILE_READ",
-            reason="to show your account's name and let you choose locations to import, in their time zone",
-        ),
-        Scope(
-            name="ITEMS_READ",
-            reason="to know your items, modifiers, SKUs and barcodes, so that sales find their products",
-        ),
+        Scope(name="MERCHANT_PROFILE_READ", reason="to list your locations with their time zones"),
+        Scope(name="ITEMS_READ", reason="to match what you sell with products, by SKU or barcode"),
     ),
     refresh_tokens="reusable",  # with the client secret; PKCE would make them single-use
     account_hosts=("connect.squareup.com", "connect.squareupsandbox.com"),
     lateness_hours=72,  # offline payments reach Square up to 72 h late
-    page_size=PAGE_SIZE,
+    page_size=1000,
 )

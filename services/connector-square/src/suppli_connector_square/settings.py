@@ -1,12 +1,10 @@
 """Settings of the Square connector, read once from `SUPPLI_CONNECTOR_SQUARE_*`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from suppli_connector_kit.settings import ConnectorSettings
 
-from suppli_connector_square.manifest import PAGE_SIZE, SQUARE_VERSION
+from suppli_connector_square.manifest import SQUARE_VERSION
 
 
 class Settings(ConnectorSettings):
@@ -16,6 +14,9 @@ class Settings(ConnectorSettings):
 
     base_url: str = Field("https://connect.squareup.com", description="Address of Square's API.")
     square_version: str = Field(
-        SQUARE_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$", description="API version that every call names."
+        SQUARE_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$", description="API version of every call."
     )
-    page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE, description="Orders a page.")
+
+    def headers(self) -> dict[str, str]:
+        """Return the version that every call names."""
+        return {"Square-Version": self.square_version}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 from suppli_connector_kit.client import Budget
-from suppli_connector_kit.errors import AuthError
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.client import square_client
+from suppli_connector_kit.testing.sessions import HeldSession as HeldSession
 from suppli_connector_square.connector import SquareConnector
 from suppli_sandbox.client import ApplicationSpec, LocationSpec, MerchantSpec, SandboxControl, SandboxProcess
 from suppli_service_kit.http_client import RetryPolicy
@@ -17,33 +15,6 @@ from suppli_service_kit.http_client import RetryPolicy
 CALLBACK = "http://localhost:9999/callback"
 APPLICATION = Application("sandbox-sq0idb-suppli", "s3cret")
 MERCHANT = "M1"
-
-
-@dataclass
-class HeldSession:
-    """An account whose tokens the test holds; renewed through the connector, as the keeper would."""
-
-    connector: SquareConnector
-    tokens: Tokens
-    renewals: list[str] = field(default_factory=list)
-    environment: str = "production"
-
-    @property
-    def account_id(self) -> str:
-        return self.tokens.account_id
-
-    async def access_token(self) -> str:
-        return self.tokens.access_token
-
-    async def superseding(self, refused: str) -> str | None:
-        return None
-
-    async def renewed(self, refused: str) -> str:
-        if self.tokens.refresh_token is None:
-            raise AuthError("no refresh token")
-        self.renewals.append(refused)
-        self.tokens = await self.connector.refresh(APPLICATION, self.tokens)
-        return self.tokens.access_token
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +38,7 @@ def control(sandbox: SandboxProcess) -> SandboxControl:
 @pytest.fixture
 async def connector(sandbox: SandboxProcess) -> AsyncIterator[SquareConnector]:
     budget = Budget(rate=1000, burst=1000, retries=RetryPolicy(attempts=3, base=0.01, cap=2))
-    client = square_client(sandbox.url, budget=budget)
+    client = SquareConnector.client(sandbox.url, budget=budget)
     yield SquareConnector(client)
     await client.close()
 
@@ -76,4 +47,4 @@ async def connector(sandbox: SandboxProcess) -> AsyncIterator[SquareConnector]:
 def session(control: SandboxControl, connector: SquareConnector) -> HeldSession:
     issued = control.issue_tokens(MERCHANT)
     tokens = Tokens(issued.access_token, issued.refresh_token, account_id=MERCHANT)
-    return HeldSession(connector, tokens)
+    return HeldSession(connector, APPLICATION, tokens)

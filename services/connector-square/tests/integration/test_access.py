@@ -19,7 +19,6 @@ from suppli_connector_kit.errors import (
     RateLimited,
 )
 from suppli_connector_kit.protocol import Application, Tokens
-from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_contracts.internal import AuthorizeRequest
 from suppli_sandbox.client import FaultSpec, SandboxControl, TokenSpec
@@ -50,7 +49,7 @@ async def test_connect_refresh_and_revoke(control: SandboxControl, connector: Sq
     assert tokens.expires_at is not None
     assert tokens.refresh_token is not None
     assert tokens.refresh_token not in repr(tokens)
-    session = HeldSession(connector, tokens)
+    session = HeldSession(connector, APPLICATION, tokens)
     account = await connector.account(session)
     assert (account.account_id, account.name) == (MERCHANT, "Cafe")
     assert {(place.location_id, place.active) for place in account.locations} == {("L1", True), ("L2", False)}
@@ -62,7 +61,7 @@ async def test_connect_refresh_and_revoke(control: SandboxControl, connector: Sq
 
     await connector.revoke(APPLICATION, renewed)
     with pytest.raises(AuthError):
-        await connector.account(HeldSession(connector, renewed))
+        await connector.account(HeldSession(connector, APPLICATION, renewed))
     with pytest.raises(AuthError):
         await connector.refresh(APPLICATION, renewed)
     await connector.revoke(APPLICATION, renewed)  # quiet the second time
@@ -105,7 +104,7 @@ async def test_lost_reply_to_a_refresh_costs_nothing(
     """A cable pulled at the wrong moment must not disconnect a shop."""
     control.set_faults(MERCHANT, FaultSpec(kind="lost_reply", operation="ObtainToken"))
     renewed = await connector.refresh(APPLICATION, session.tokens)
-    assert (await connector.account(HeldSession(connector, renewed))).account_id == MERCHANT
+    assert (await connector.account(HeldSession(connector, APPLICATION, renewed))).account_id == MERCHANT
 
 
 @pytest.mark.parametrize(
@@ -174,14 +173,14 @@ async def test_ended_token_is_replaced_once(
 async def test_missing_scope_is_told_apart(control: SandboxControl, connector: SquareConnector) -> None:
     """The owner must read which thing to do: grant the permission again."""
     issued = control.issue_tokens(MERCHANT, TokenSpec(scopes=("MERCHANT_PROFILE_READ",)))
-    session = HeldSession(connector, Tokens(issued.access_token, account_id=MERCHANT))
+    session = HeldSession(connector, APPLICATION, Tokens(issued.access_token, account_id=MERCHANT))
     with pytest.raises(MissingScope):
         await connector.orders_by_id(session, ["O1"])
 
 
 async def test_unreachable_square_says_that_nothing_was_sent() -> None:
     """A single-use refresh token would otherwise count as spent although nobody saw it."""
-    client = square_client("http://127.0.0.1:9", budget=Budget(retries=RetryPolicy(attempts=1)))
+    client = SquareConnector.client("http://127.0.0.1:9", budget=Budget(retries=RetryPolicy(attempts=1)))
     with pytest.raises(NetworkError) as failed:
         await SquareConnector(client).refresh(APPLICATION, Tokens("a", "r"))
     assert failed.value.may_have_arrived is False

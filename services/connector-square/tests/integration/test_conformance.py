@@ -24,8 +24,6 @@ from suppli_connector_kit.testing.conformance import (
     Wrap,
     local_transport,
 )
-from suppli_connector_square.answers import read_tokens
-from suppli_connector_square.client import square_client
 from suppli_connector_square.connector import SquareConnector
 from suppli_connector_square.manifest import MANIFEST
 from suppli_connector_square.settings import Settings
@@ -65,7 +63,7 @@ class SquareHarness:
         """Return a connector with small pages."""
         direct = local_transport()
         transport = direct if wrap is None else wrap(direct)
-        client = square_client(
+        client = SquareConnector.client(
             self._sandbox.url, budget=budget or SETTINGS.budget(MANIFEST), transport=transport
         )
         return SquareConnector(client, page_size=PAGE), client
@@ -84,7 +82,8 @@ class SquareHarness:
 
     def issue(self) -> Tokens:
         """Issue tokens."""
-        return read_tokens(msgspec.json.encode(self._control.issue_tokens(MERCHANT))).tokens()
+        issued = msgspec.json.encode(self._control.issue_tokens(MERCHANT))
+        return SquareConnector.token_fields.read(issued)
 
     def put(self, orders: Sequence[ShopOrder]) -> None:
         """Put completed orders, without a version as the till makes them."""

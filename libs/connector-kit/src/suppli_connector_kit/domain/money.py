@@ -54,11 +54,13 @@ def as_shown(gross: int | None, discount: int, net: int | None, tax: int) -> Lin
 
 
 def without_inclusive_tax(money: LineMoney, percentages: Sequence[str]) -> LineMoney:
-    """Return the money of a line whose taxes of these percentages may be inside its gross.
+    """Return the money of a line whose taxes of these percentages (mostly none) may be inside its gross.
 
     Whether they are, the line's own sums tell: in some countries a provider's gross has inclusive tax in it,
     in others it has not. What is inside is taken out of gross and discount in proportion.
     """
+    if not percentages:
+        return money
     gross, discount = money.gross, money.discount
     inside = gross - discount - money.net
     if 0 < inside <= money.tax:

@@ -18,6 +18,11 @@ _SHORT = {
 }  # fmt: skip
 
 
+def first_name(*names: str | None) -> str:
+    """Return the short name of the first unit that is named; `UNKNOWN` where none is."""
+    return next((short_name(name) for name in names if name), UNKNOWN)
+
+
 def short_name(name: str) -> str:
     """Return the short name of a unit that a provider names in English, e.g. `IMPERIAL_POUND` -> `lb`.
 

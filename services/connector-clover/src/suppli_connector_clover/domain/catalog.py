@@ -17,7 +17,7 @@ class Named(msgspec.Struct):
 
 
 class Item(msgspec.Struct):
-    """`code` is the barcode; the first of several categories is the one that Clover's reports use."""
+    """`code` is the barcode; of several categories the first is the one of Clover's reports."""
 
     id: str
     name: str | None = None

@@ -1,24 +1,17 @@
-"""The fields of Clover's objects that sales need, and no others: what is not named here is never decoded.
+"""The fields of Clover's objects that sales need: what is not named here is never decoded.
 
 Source: the v3 model classes of clover/clover-android-sdk. Names are Clover's own.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
+from suppli_connector_kit.domain.parts import Amount, Milliseconds, Part
 from suppli_connector_kit.domain.reading import OrderReader
 
 T = TypeVar("T")
-Amount = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
-"""Minor units; bounded, so that sums stay exact everywhere downstream."""
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
-"""Since 1970 UTC."""
-
-
-class Part(msgspec.Struct, gc=False):
-    """A value inside an order; unknown fields are skipped."""
 
 
 class Elements(msgspec.Struct, Generic[T]):
@@ -58,7 +51,7 @@ class TaxRate(Part):
 
 
 class LineItem(Part):
-    """One unit sold, or with `unitName` so many thousandths of one. No quantity, no SKU, no category."""
+    """One unit sold, or with `unitName` so many thousandths of one."""
 
     id: str
     name: str | None = None
@@ -106,7 +99,7 @@ class ServiceCharge(Part):
 
 
 class Order(msgspec.Struct):
-    """An order with what `EXPAND` asks for. `total` is kept by the device that edits it and may be stale."""
+    """An order with what `EXPAND` asks for. Devices keep `total`: it may be stale."""
 
     id: str
     modifiedTime: Milliseconds  # noqa: N815
@@ -128,15 +121,15 @@ class Order(msgspec.Struct):
     credits: Elements[MoneyBack] | None = None
 
 
-LINE_EXPAND = ("modifications", "discounts", "taxRates")
+LINE_EXPAND = "modifications,discounts,taxRates"
 EXPAND = (
-    "lineItems", *(f"lineItems.{part}" for part in LINE_EXPAND),
-    "discounts", "serviceCharge", "payments", "refunds", "credits",
-)  # fmt: skip
+    "lineItems,lineItems.modifications,lineItems.discounts,lineItems.taxRates,"
+    "discounts,serviceCharge,payments,refunds,credits"
+)
 
 
 def from_milliseconds(stamp: object) -> int:
-    """Return microseconds since 1970; raises `ValueError` for what is no instant in milliseconds."""
+    """Return microseconds since 1970; raises `ValueError` for what are no milliseconds."""
     if not isinstance(stamp, int) or stamp < 0:
         raise ValueError("not an instant in milliseconds")
     return stamp * 1000
@@ -147,5 +140,7 @@ def listed(part: Elements[T] | None) -> list[T]:
     return [] if part is None else part.elements
 
 
-READER = OrderReader(Order, ("id", None, "modifiedTime"), stamp=from_milliseconds, orders="elements")
+READER = OrderReader(
+    Order, ("id", None, "modifiedTime"), stamp=from_milliseconds, orders="elements"
+)
 """Reads lists of orders."""

@@ -5,9 +5,10 @@ Source: Square's OpenAPI specification, CatalogObject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
+from suppli_connector_kit.domain.parts import page_reader
 from suppli_connector_kit.domain.units import EACH
 from suppli_connector_kit.protocol import CatalogItem
 from suppli_contracts.events.catalog import ItemKind
@@ -16,8 +17,8 @@ from suppli_connector_square.domain.models import MeasurementUnit, unit_name
 
 REFERENCES = ("CATEGORY", "MEASUREMENT_UNIT")
 SELLING = ("ITEM", "MODIFIER_LIST")
-NESTED = ("ITEM_VARIATION", "MODIFIER")
-"""Come within SELLING; asked for by name they tell that one of them changed."""
+EVERYTHING = (*REFERENCES, *SELLING, "ITEM_VARIATION", "MODIFIER")
+"""Variations and modifiers come within SELLING; asked for by name they tell that one changed."""
 
 
 class CategoryRef(msgspec.Struct):
@@ -28,7 +29,7 @@ class CategoryRef(msgspec.Struct):
 
 
 class ObjectData(msgspec.Struct):
-    """What the object's type has of these; `category_id` is the older way to say an item's category."""
+    """What the object's type has of these; `category_id` is the older way to say a category."""
 
     name: str | None = None
     variations: list[CatalogObject] | None = None
@@ -65,42 +66,32 @@ class CatalogAnswer(msgspec.Struct):
     latest_time: str | None = None
 
 
-_ANSWER = msgspec.json.Decoder(CatalogAnswer)
+read_answer = page_reader(CatalogAnswer)
+"""Reads a page, and the cursor of the next one."""
 
 
-def read_answer(body: bytes) -> tuple[CatalogAnswer, str | None]:
-    """Return a page, and the cursor of the next one."""
-    answer = _ANSWER.decode(body)
-    return answer, answer.cursor or None
+def names(objects: Iterable[CatalogObject]) -> dict[str, str]:
+    """Return what the categories and units among `objects` are called, by id."""
+    found: dict[str, str] = {}
+    for each in objects:
+        if each.category_data is not None and each.category_data.name:
+            found[each.id] = each.category_data.name
+        if each.measurement_unit_data is not None:
+            found[each.id] = unit_name(each.measurement_unit_data.measurement_unit)
+    return found
 
 
-class References:
-    """Names of the categories and measurement units that items point to, by id."""
-
-    def __init__(self) -> None:
-        self.categories: dict[str, str | None] = {}
-        self.units: dict[str, str] = {}
-
-    def add(self, objects: Iterable[CatalogObject]) -> None:
-        """Take what is a category or a unit."""
-        for each in objects:
-            if each.category_data is not None:
-                self.categories[each.id] = each.category_data.name
-            if each.measurement_unit_data is not None:
-                self.units[each.id] = unit_name(each.measurement_unit_data.measurement_unit)
-
-
-def items(objects: Iterable[CatalogObject], references: References) -> list[CatalogItem]:
+def items(objects: Iterable[CatalogObject], names: Mapping[str, str]) -> list[CatalogItem]:
     """Return the variations and modifiers of items and modifier lists."""
-    return [item for each in objects for item in (*_variations(each, references), *_modifiers(each))]
+    return [item for each in objects for item in (*_variations(each, names), *_modifiers(each))]
 
 
-def _variations(found: CatalogObject, references: References) -> Iterator[CatalogItem]:
+def _variations(found: CatalogObject, names: Mapping[str, str]) -> Iterator[CatalogItem]:
     item = found.item_data or _NOTHING
-    category = references.categories.get(_category_id(item) or "")
+    category = names.get(_category_id(item) or "")
     for variation in item.variations or ():
         data = variation.item_variation_data or _NOTHING
-        unit = references.units.get(data.measurement_unit_id or "", EACH)
+        unit = names.get(data.measurement_unit_id or "", EACH)
         yield CatalogItem(
             external_id=variation.id,
             kind=ItemKind.ITEM,

@@ -1,48 +1,28 @@
-"""The fields of Square's orders that sales need, and no others: what is not named here is never decoded.
+"""The fields of Square's orders that sales need: what is not named here is never decoded.
 
-Source: Square's OpenAPI specification (square/connect-api-specification). Absent and null mean the same.
+Source: Square's OpenAPI specification (square/connect-api-specification). Absent is null.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 from suppli_connector_kit.domain import units
+from suppli_connector_kit.domain.parts import Money, MoneyIn, Part
 from suppli_connector_kit.domain.reading import OrderReader
-
-Amount = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
-"""Minor units; bounded, so that sums stay exact everywhere downstream."""
-
-
-class Part(msgspec.Struct, gc=False):
-    """A value inside an order; unknown fields are skipped."""
-
-
-class Money(Part):
-    """An amount in the order's currency."""
-
-    amount: Amount = 0
-
-
-class OrderMoney(Money):
-    """An amount that says its currency (ISO 4217)."""
-
-    currency: str | None = None
 
 
 class MoneyAmounts(Part):
-    """A roll-up of an order, of its returns, or of both; a missing entry is not 0 but not stated."""
+    """A roll-up of an order, its returns, or both; a missing entry is not 0 but not stated."""
 
-    total_money: OrderMoney | None = None
+    total_money: MoneyIn | None = None
     tax_money: Money | None = None
     discount_money: Money | None = None
     tip_money: Money | None = None
     service_charge_money: Money | None = None
 
 
-class CustomUnit(Part):
-    """A unit that the seller made."""
+class Named(Part):
+    """Something that has a name: a unit that the seller made, where an order was made."""
 
     name: str | None = None
 
@@ -50,7 +30,7 @@ class CustomUnit(Part):
 class MeasurementUnit(Part):
     """One of these is set."""
 
-    custom_unit: CustomUnit | None = None
+    custom_unit: Named | None = None
     area_unit: str | None = None
     length_unit: str | None = None
     volume_unit: str | None = None
@@ -65,9 +45,8 @@ def unit_name(unit: MeasurementUnit | None) -> str:
         return units.UNKNOWN
     if unit.custom_unit is not None:
         return unit.custom_unit.name or units.UNKNOWN
-    physical = unit.weight_unit or unit.volume_unit or unit.length_unit or unit.area_unit
-    name = physical or unit.generic_unit or unit.time_unit
-    return units.short_name(name) if name else units.UNKNOWN
+    physical = (unit.weight_unit, unit.volume_unit, unit.length_unit, unit.area_unit)
+    return units.first_name(*physical, unit.generic_unit, unit.time_unit)
 
 
 class QuantityUnit(Part):
@@ -77,17 +56,12 @@ class QuantityUnit(Part):
 
 
 class Tax(Part):
-    """A tax of the order; `INCLUSIVE` = inside the price at the till."""
+    """A tax of the order (`INCLUSIVE`: inside the price), or with `tax_uid` one of a line."""
 
+    tax_uid: str | None = None
     uid: str | None = None
     type: str | None = None
     percentage: str | None = None
-
-
-class AppliedTax(Part):
-    """Says which tax applies to a line."""
-
-    tax_uid: str | None = None
 
 
 class LineModifier(Part):
@@ -101,7 +75,7 @@ class LineModifier(Part):
 
 
 class Line(Part):
-    """A line of the order, or (the fields with `return` in them) one taken back; its amounts are positive.
+    """A line, or (the fields with `return` in them) one taken back; its amounts are positive.
 
     `catalog_object_id` is the variation's.
     """
@@ -116,7 +90,7 @@ class Line(Part):
     quantity_unit: QuantityUnit | None = None
     modifiers: list[LineModifier] | None = None
     return_modifiers: list[LineModifier] | None = None
-    applied_taxes: list[AppliedTax] | None = None
+    applied_taxes: list[Tax] | None = None
     base_price_money: Money | None = None
     gross_sales_money: Money | None = None
     gross_return_money: Money | None = None
@@ -126,25 +100,17 @@ class Line(Part):
     total_money: Money | None = None
 
 
-class ServiceCharge(Part):
-    """A service charge; `applied_money` has inclusive taxes in it, `total_money` all of them."""
+class Charge(Part):
+    """Money beside the lines: a service charge, a tip given back, or (signed) cash rounding.
+
+    Of a service charge `applied_money` has inclusive taxes in it, `total_money` all of them.
+    """
 
     uid: str | None = None
+    amount_money: Money | None = None
     applied_money: Money | None = None
     total_money: Money | None = None
     total_tax_money: Money | None = None
-
-
-class Rounding(Part):
-    """Cash rounding, signed."""
-
-    amount_money: Money | None = None
-
-
-class ReturnTip(Part):
-    """A tip given back."""
-
-    applied_money: Money | None = None
 
 
 class Return(Part):
@@ -152,10 +118,10 @@ class Return(Part):
 
     source_order_id: str | None = None
     return_line_items: list[Line] | None = None
-    return_service_charges: list[ServiceCharge] | None = None
+    return_service_charges: list[Charge] | None = None
     return_taxes: list[Tax] | None = None
-    return_tips: list[ReturnTip] | None = None
-    rounding_adjustment: Rounding | None = None
+    return_tips: list[Charge] | None = None
+    rounding_adjustment: Charge | None = None
     return_amounts: MoneyAmounts | None = None
 
 
@@ -173,14 +139,8 @@ class Refund(Part):
     status: str | None = None
 
 
-class Source(Part):
-    """Where the order was made."""
-
-    name: str | None = None
-
-
 class Order(msgspec.Struct):
-    """An order as SearchOrders gives it. POS orders have no version: `updated_at` tells revisions apart."""
+    """An order. Those of the till have no version: `updated_at` tells revisions apart."""
 
     id: str
     location_id: str
@@ -188,17 +148,17 @@ class Order(msgspec.Struct):
     state: str | None = None
     created_at: str | None = None
     closed_at: str | None = None
-    source: Source | None = None
+    source: Named | None = None
     line_items: list[Line] | None = None
     taxes: list[Tax] | None = None
-    service_charges: list[ServiceCharge] | None = None
+    service_charges: list[Charge] | None = None
     returns: list[Return] | None = None
     tenders: list[Tender] | None = None
     refunds: list[Refund] | None = None
-    rounding_adjustment: Rounding | None = None
+    rounding_adjustment: Charge | None = None
     return_amounts: MoneyAmounts | None = None
     net_amounts: MoneyAmounts | None = None
-    total_money: OrderMoney | None = None
+    total_money: MoneyIn | None = None
     total_tax_money: Money | None = None
     total_discount_money: Money | None = None
     total_tip_money: Money | None = None
