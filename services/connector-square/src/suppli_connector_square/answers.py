@@ -1,7 +1,5 @@
 """Answers about an account, and errors; those about orders and the catalog are in `domain`."""
 
-from __future__ import annotations
-
 import msgspec
 from suppli_connector_kit.domain.parts import reader_of
 from suppli_connector_kit.faults import Fault

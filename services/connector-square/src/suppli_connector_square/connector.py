@@ -21,7 +21,6 @@ from suppli_connector_square.manifest import MANIFEST, SQUARE_VERSION
 
 _SALES = {"states": ("OPEN", "COMPLETED", "CANCELED")}  # a DRAFT is never one
 _OLDEST_FIRST = {"sort_field": "UPDATED_AT", "sort_order": "ASC"}
-_CATALOG_PAGE = 1000
 
 
 class SquareConnector(CodeFlow):
@@ -60,9 +59,8 @@ class SquareConnector(CodeFlow):
         ask = self._client.ask
         found, _ = await ask(session, "GET", "/v2/merchants/me", answers.read_merchant)
         places, _ = await ask(session, "GET", "/v2/locations", answers.read_locations)
-        merchant = found.merchant
         chosen_from = (place.account_location() for place in places.locations or ())
-        return account_of(session, merchant.id, merchant.business_name, chosen_from)
+        return account_of(session, found.merchant.id, found.merchant.business_name, chosen_from)
 
     def orders(
         self, session: Session, locations: Sequence[str], window: kit.Window
@@ -117,6 +115,6 @@ class SquareConnector(CodeFlow):
         self, session: Session, types: Sequence[str], **more: Any
     ) -> AsyncIterator[listing.CatalogAnswer]:
         path, read = "/v2/catalog/search", listing.read_answer
-        body = {"object_types": types, "limit": _CATALOG_PAGE, **more}
+        body = {"object_types": types, "limit": MANIFEST.page_size, **more}
         async for page in posted_pages(self._client, session, path, body, read):
             yield page.content

@@ -214,11 +214,13 @@ def happened_at(*stated: tuple[str | None, str]) -> datetime:
     Raises:
         OrderNotUnderstood: it is no instant.
     """
-    text, path = next((each for each in stated if each[0]), ("", ""))
-    try:
-        return instant(text or "")
-    except ValueError:
-        raise OrderNotUnderstood("not an instant", path) from None
+    for text, path in stated:
+        if text:
+            try:
+                return instant(text)
+            except ValueError:
+                raise OrderNotUnderstood("not an instant", path) from None
+    raise OrderNotUnderstood("it does not say when it was made")
 
 
 def state_of(name: str | None) -> OrderState:

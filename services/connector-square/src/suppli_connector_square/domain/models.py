@@ -56,12 +56,17 @@ class QuantityUnit(Part):
 
 
 class Tax(Part):
-    """A tax of the order (`INCLUSIVE`: inside the price), or with `tax_uid` one of a line."""
+    """A tax of the order; `INCLUSIVE`: inside the price at the till."""
 
-    tax_uid: str | None = None
     uid: str | None = None
     type: str | None = None
     percentage: str | None = None
+
+
+class AppliedTax(Part):
+    """Says which tax applies to a line."""
+
+    tax_uid: str | None = None
 
 
 class LineModifier(Part):
@@ -90,7 +95,7 @@ class Line(Part):
     quantity_unit: QuantityUnit | None = None
     modifiers: list[LineModifier] | None = None
     return_modifiers: list[LineModifier] | None = None
-    applied_taxes: list[Tax] | None = None
+    applied_taxes: list[AppliedTax] | None = None
     base_price_money: Money | None = None
     gross_sales_money: Money | None = None
     gross_return_money: Money | None = None

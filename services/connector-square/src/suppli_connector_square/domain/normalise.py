@@ -27,6 +27,7 @@ REVISION = 1
 
 VOIDED = "(Voided)"  # how Square's own exports name a line voided at the till
 _NO_REFUND = frozenset({"REJECTED", "FAILED"})
+_NOT_STATED = models.MoneyAmounts()
 
 
 def normalise(order: Order, location: LocationContext) -> Sale:
@@ -66,7 +67,7 @@ def _is_paid(order: Order) -> bool:
     """Return whether an open order is fully paid: payments cover its total and nothing is due."""
     if not order.tenders or amount_of(order.net_amount_due_money) > 0:
         return False
-    return sum(amount_of(tender.amount_money) for tender in order.tenders) >= _sum(order, "total")
+    return sum(amount_of(tender.amount_money) for tender in order.tenders) >= _total(order)
 
 
 def _counts_on(order: Order, state: OrderState) -> datetime:
@@ -202,22 +203,26 @@ def _add_tips(draft: SaleDraft, order: Order) -> None:
 
 def _totals(order: Order, draft: SaleDraft) -> sales.SaleTotals:
     """Return the order's sums, returns subtracted; without a stated total, what its parts give."""
-    tax = _sum(order, "tax")
+    tax = _sum(order, "tax_money", order.total_tax_money)
     return sales.SaleTotals(
-        total=_sum(order, "total") if _stated(order) else draft.explained() + tax,
+        total=_total(order) if _stated(order) else draft.explained() + tax,
         tax=tax,
-        **{name: _sum(order, name) for name in ("discount", "tip", "service_charge")},
+        discount=_sum(order, "discount_money", order.total_discount_money),
+        tip=_sum(order, "tip_money", order.total_tip_money),
+        service_charge=_sum(order, "service_charge_money", order.total_service_charge_money),
     )
 
 
-def _sum(order: Order, name: str) -> int:
+def _total(order: Order) -> int:
+    return _sum(order, "total_money", order.total_money)
+
+
+def _sum(order: Order, field: str, own: Money | None) -> int:
     """Return a sum of the order, returns subtracted: Square's net amount where it is stated."""
-    field = f"{name}_money"
-    net: Money | None = getattr(order.net_amounts, field, None)
+    net: Money | None = getattr(order.net_amounts or _NOT_STATED, field)
     if net is not None:
         return net.amount
-    own = getattr(order, field if name == "total" else f"total_{field}")
-    return amount_of(own) - amount_of(getattr(order.return_amounts, field, None))
+    return amount_of(own) - amount_of(getattr(order.return_amounts or _NOT_STATED, field))
 
 
 def _stated(order: Order) -> list[MoneyIn]:
