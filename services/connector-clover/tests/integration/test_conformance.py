@@ -19,9 +19,8 @@ from suppli_connector_kit.testing.conformance import (
     Ability,
     Check,
     Facts,
-    Fault,
     Odd,
-    Rates,
+    SandboxHarness,
     ShopLine,
     ShopOrder,
     Stream,
@@ -54,11 +53,13 @@ PERMISSIONS = {Stream.ORDERS: ("orders",), Stream.CATALOG: ("inventory",)}
 SETTINGS = Settings.model_construct()
 
 
-class CloverHarness:
+class CloverHarness(SandboxHarness):
     """Implements `ProviderHarness`."""
 
     application = Application("SUPPLIAPP0001", "s3cret")
     account_id = MERCHANT
+    operations = OPERATIONS
+    scopes = PERMISSIONS
     facts = Facts(
         page_size=PAGE,
         default_cap=DEFAULT_CAP,
@@ -69,7 +70,8 @@ class CloverHarness:
     )
 
     def __init__(self, sandbox: CloverProcess) -> None:
-        self._sandbox, self._control = sandbox, sandbox.control
+        super().__init__(sandbox.control, FaultSpec)
+        self._url, self._control = sandbox.url, sandbox.control
 
     def open(self, budget: Budget | None, wrap: Wrap | None = None) -> tuple[Connector[Any], ProviderClient]:
         """Return a connector with small pages; with production's budget Clover keeps to its limits, too."""
@@ -78,7 +80,7 @@ class CloverHarness:
         if budget is None:
             self._control.configure_application(LIMITS)
             budget = SETTINGS.budget(MANIFEST)
-        client = CloverConnector.client(self._sandbox.url, budget=budget, transport=transport)
+        client = CloverConnector.client(self._url, budget=budget, transport=transport)
         return CloverConnector(client, page_size=PAGE), client
 
     def begin(self, now: datetime, locations: int) -> Sequence[str]:
@@ -91,10 +93,6 @@ class CloverHarness:
             CloverMerchantSpec(id=MERCHANT, name="Bakery", timezone="America/New_York")
         )
         return [MERCHANT]
-
-    def set_clock(self, now: datetime) -> None:
-        """Stand Clover's clock."""
-        self._control.set_clock(now, frozen=True)
 
     def issue(self) -> Tokens:
         """Issue an expiring pair."""
@@ -125,21 +123,6 @@ class CloverHarness:
         return [
             _shop_order(order) for order in found if "deletedTimestamp" not in order and not _is_broken(order)
         ]
-
-    def strike(self, *faults: Fault) -> None:
-        """Order faults."""
-        self._control.set_faults(MERCHANT, *(_spec(fault) for fault in faults))
-
-    def calls(self, stream: Stream = Stream.ANY) -> int:
-        """Return how many calls were made."""
-        made = self._control.calls(MERCHANT)
-        wanted = OPERATIONS[stream]
-        return sum(each["count"] for each in made if wanted in ("*", each["operation"]))
-
-    def rates(self) -> Rates:
-        """Return what Clover saw."""
-        seen = self._control.speed(MERCHANT)
-        return Rates(seen.per_second, seen.in_flight)
 
 
 def _milliseconds(at: datetime) -> int:
@@ -182,19 +165,6 @@ def _shop_order(order: dict[str, Any]) -> ShopOrder:
 def _elements(order: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = order.get(name, {}).get("elements", [])
     return found
-
-
-def _spec(fault: Fault) -> FaultSpec:
-    return FaultSpec(
-        kind=fault.strike.value,
-        operation=OPERATIONS[fault.stream],
-        after=fault.after,
-        times=fault.times,
-        retry_after=None if fault.retry_after is None else str(fault.retry_after),
-        delay_seconds=fault.delay,
-        scopes=PERMISSIONS.get(fault.stream, ()),
-        order_ids=fault.order_ids,
-    )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)

@@ -15,9 +15,8 @@ from suppli_connector_kit.testing.conformance import (
     Ability,
     Check,
     Facts,
-    Fault,
     Odd,
-    Rates,
+    SandboxHarness,
     ShopLine,
     ShopOrder,
     Stream,
@@ -42,11 +41,13 @@ SCOPES = {Stream.ORDERS: ("ORDERS_READ",), Stream.CATALOG: ("ITEMS_READ",)}
 SETTINGS = Settings.model_construct()
 
 
-class SquareHarness:
+class SquareHarness(SandboxHarness):
     """Implements `ProviderHarness`."""
 
     application = Application("sandbox-sq0idb-suppli", "s3cret")
     account_id = MERCHANT
+    operations = OPERATIONS
+    scopes = SCOPES
     facts = Facts(
         page_size=PAGE,
         default_cap=DEFAULT_CAP,
@@ -57,14 +58,15 @@ class SquareHarness:
     )
 
     def __init__(self, sandbox: SandboxProcess) -> None:
-        self._sandbox, self._control = sandbox, sandbox.control
+        super().__init__(sandbox.control, FaultSpec)
+        self._url, self._control = sandbox.url, sandbox.control
 
     def open(self, budget: Budget | None, wrap: Wrap | None = None) -> tuple[Connector[Any], ProviderClient]:
         """Return a connector with small pages."""
         direct = local_transport()
         transport = direct if wrap is None else wrap(direct)
         client = SquareConnector.client(
-            self._sandbox.url, budget=budget or SETTINGS.budget(MANIFEST), transport=transport
+            self._url, budget=budget or SETTINGS.budget(MANIFEST), transport=transport
         )
         return SquareConnector(client, page_size=PAGE), client
 
@@ -75,10 +77,6 @@ class SquareHarness:
         places = tuple(LocationSpec(id=f"L{n:02}", name=f"Shop {n}") for n in range(locations))
         self._control.create_merchant(MerchantSpec(id=MERCHANT, name="Cafe", locations=places))
         return [str(place.id) for place in places]
-
-    def set_clock(self, now: datetime) -> None:
-        """Stand Square's clock."""
-        self._control.set_clock(now, frozen=True)
 
     def issue(self) -> Tokens:
         """Issue tokens."""
@@ -107,21 +105,6 @@ class SquareHarness:
         """Return what Square holds."""
         found = self._control.orders(MERCHANT)
         return [_shop_order(order) for order in found if not _is_broken(order)]
-
-    def strike(self, *faults: Fault) -> None:
-        """Order faults."""
-        self._control.set_faults(MERCHANT, *(_spec(fault) for fault in faults))
-
-    def calls(self, stream: Stream = Stream.ANY) -> int:
-        """Return how many calls were made."""
-        made = self._control.calls(MERCHANT)
-        wanted = OPERATIONS[stream]
-        return sum(each["count"] for each in made if wanted in ("*", each["operation"]))
-
-    def rates(self) -> Rates:
-        """Return what Square saw."""
-        seen = self._control.speed(MERCHANT)
-        return Rates(seen.per_second, seen.in_flight)
 
 
 def _order(order: ShopOrder) -> dict[str, Any]:
@@ -167,19 +150,6 @@ def _shop_order(order: dict[str, Any]) -> ShopOrder:
     ]
     sold, modified = (datetime.fromisoformat(order[name]) for name in ("closed_at", "updated_at"))
     return ShopOrder(order["id"], order["location_id"], sold, modified, tuple(lines))
-
-
-def _spec(fault: Fault) -> FaultSpec:
-    return FaultSpec(
-        kind=fault.strike.value,
-        operation=OPERATIONS[fault.stream],
-        after=fault.after,
-        times=fault.times,
-        retry_after=None if fault.retry_after is None else str(fault.retry_after),
-        delay_seconds=fault.delay,
-        scopes=SCOPES.get(fault.stream, ()),
-        order_ids=fault.order_ids,
-    )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)

@@ -28,3 +28,4 @@ from suppli_connector_kit.testing.conformance.harness import Wrap as Wrap
 from suppli_connector_kit.testing.conformance.harness import local_transport as local_transport
 from suppli_connector_kit.testing.conformance.registry import CHECKS as CHECKS
 from suppli_connector_kit.testing.conformance.registry import Check as Check
+from suppli_connector_kit.testing.conformance.sandboxes import SandboxHarness as SandboxHarness
