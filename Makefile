@@ -37,16 +37,11 @@ setup: $(VENV)/.development ## install everything into .venv (demo and test do i
 demo: $(VENV)/.runtime ## the whole system on this machine: connect, sync, map, show (SALES=file.csv for a real export)
 	@$(BIN)/python -m suppli_demo $(if $(SALES),--sales "$(SALES)")
 
-# A run of its own, with servers of its own, for each group: what one leaves on a topic is not another's backlog.
-SUITES := "sandbox deploy libs/contracts libs/service-kit" libs/connector-kit \
-  "$(sort $(wildcard services/connector-*)) services/gateway" services/mapping services/sync-scheduler tests
-
 test: $(VENV)/.development ## every test, against real servers (ARGS: one run of pytest with these arguments)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@failed=; for suite in $(SUITES); do echo "== $$suite"; $(BIN)/python -m pytest $$suite || failed="$$failed $$suite"; done; \
-	  if [ -n "$$failed" ]; then echo "Failed:$$failed" >&2; exit 1; fi
+	@$(BIN)/python -m tools.suites
 endif
 
 test-unit: $(VENV)/.development ## the tests that need no server (seconds)
