@@ -23,7 +23,7 @@ from suppli_connector_kit.errors import (
     RateLimited,
 )
 from suppli_connector_kit.faults import Fault, failure
-from suppli_connector_kit.gates import somebody_waits
+from suppli_connector_kit.gates import Gates, somebody_waits
 from suppli_connector_kit.protocol import Tokens
 from suppli_connector_kit.tokens.fixed import FixedSession
 from suppli_service_kit.http_client import RetryPolicy
@@ -355,3 +355,25 @@ async def test_a_network_that_is_away_counts(failing: Provider) -> None:
     await failing.fails(NetworkError, 4)
     await failing.fails(ProviderUnavailable)
     assert len(failing.asked) == 4
+
+
+async def test_a_call_that_fails_makes_room_for_the_next() -> None:
+    """After some failures an account would never be asked again."""
+    gates = Gates("P", Pace(1000, 1000), in_flight=1, application_in_flight=1)
+    for _ in range(3):
+        gate = gates.account("A")
+        await gate.enter()
+        await gate.left(None, None)
+        other = gates.account("A")
+        await other.enter()
+        other.abandoned()
+    waiting = gates.account("A")
+    await waiting.enter()
+    async with asyncio.timeout(5):
+        second = asyncio.ensure_future(gates.account("B").enter())
+        await asyncio.sleep(0)
+        assert not second.done()
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        await waiting.left(200, None)
+        await gates.account("B").enter()
