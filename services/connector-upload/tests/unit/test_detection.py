@@ -89,6 +89,9 @@ def test_dates_are_asked_for_where_they_do_not_tell(dates: list[str], order: Dat
 def test_decimal_marks(amounts: list[str], mark: str, sure: bool) -> None:
     found = seen("Date\tItem\tTotal\n" + "".join(f"2024-06-01\tTea\t{amount}\n" for amount in amounts))
     assert found.decimal_mark == mark
+    shown = {finding.about: finding.value for finding in found.findings}
+    apart = {"1,234.50": "comma", "1.234,50": "point", "1.234": "point"}
+    assert (shown["decimal_mark"], shown["thousands"]) == (mark, apart.get(amounts[0], "none"))
     assert ("decimal_mark" not in asked(found)) == sure
 
 
@@ -128,6 +131,14 @@ def test_ids_that_are_damaged_are_said_before_anything_is_imported() -> None:
     assert found.order_ids is Trust.DAMAGED
     assert [notice.code for notice in found.notices] == ["order_ids_rounded"]
     assert not make_plan(found, ANSWERS).use_order_ids
+
+
+def test_ids_of_items_that_stand_for_many_items_are_not_used() -> None:
+    rows = "".join(f"2024-06-01,{n % 3}00000,{n:05},Dish {n},1\n" for n in range(40))
+    found = seen("Sold at,Item Id,SKU,Item,Total\n" + rows)
+    assert Field.ITEM_ID not in found.columns
+    assert found.columns[Field.SKU] == "SKU"
+    assert [notice.code for notice in found.notices] == ["item_ids_alike"]
 
 
 def test_a_file_without_dates_is_refused_with_the_reason() -> None:

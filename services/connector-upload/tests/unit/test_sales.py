@@ -128,6 +128,20 @@ def test_ids_that_a_spreadsheet_damaged_are_no_keys(ids: list[str], notice: str)
     assert not any("e+" in sale.sale.order_id or "00@" in sale.sale.order_id for sale in found.sales)
 
 
+def test_rounded_ids_of_items_are_no_keys_either() -> None:
+    """Twenty-one dishes under one id would be one dish."""
+    columns = COLUMNS | {Field.ITEM_ID: "id", Field.SKU: "sku"}
+    rows = [
+        ("2024-06-01", "1", "Mayo", "1", "1", "9.00000000019805e+17", "12E45"),
+        ("2024-06-01", "1", "Ranch", "1", "1", 9.00000000019805e17, "A-1"),
+        ("2024-06-01", "1", "Soup", "1", "1", "900000000019755902", "9.0E+17"),
+    ]
+    found = read(a_plan(columns), rows)
+    by_name = {line.name: (line.item_id, line.sku) for line in found.lines()}
+    assert by_name == {"Mayo": (None, "12E45"), "Ranch": (None, "A-1"), "Soup": ("900000000019755902", None)}
+    assert [notice.code for notice in found.notices] == ["item_ids_broken"]
+
+
 def test_good_ids_are_not_taken_for_damaged_ones() -> None:
     """Then no row would find its order."""
     rows = [(f"2024-06-01 10:{n % 60:02}", str(1_000 + n), "Soup", "1", "1.00") for n in range(300)]

@@ -16,7 +16,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     Attributes:
         about: what: `encoding`, `delimiter`, `sheet`, `header`, `shape`, `date_order`, `decimal_mark`,
-            `columns.<field>` or an attribute of `Plan`.
+            `thousands`, `columns.<field>` or an attribute of `Plan`.
         value: as shown to a person.
         because: what it was told from, a sentence.
     """

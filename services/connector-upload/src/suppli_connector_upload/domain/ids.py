@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from suppli_connector_upload.domain.outcomes import Notice
@@ -9,6 +10,7 @@ from suppli_connector_upload.domain.outcomes import Notice
 _FEW = 20
 _LONG = 4
 _ROUNDED_SHARE = 0.2
+_NAMES_AN_ID = 3
 
 
 @dataclass(slots=True)
@@ -69,3 +71,24 @@ class IdWatch:
             f"{self.broken} rows have an id that a spreadsheet has rounded (such as 9.0E+17). It is not used;"
             " each of these rows counts as a sale of its own.",
         )
+
+
+def broken_items_notice(count: int) -> Notice | None:
+    """Return what there is to say about ids of items that are left aside one by one."""
+    if not count:
+        return None
+    return Notice(
+        "item_ids_broken",
+        f"{count} ids, SKUs or barcodes of items are numbers that a spreadsheet has rounded (such as"
+        " 9.0E+17): different items would share one. They are not used; those items are told by their names.",
+    )
+
+
+def collapsed(pairs: Iterable[tuple[str | None, str | None]]) -> bool:
+    """Return whether ids of items stand for several names each, as ids do that were rounded to one.
+
+    Args:
+        pairs: id and name of each row.
+    """
+    known = {(key, name) for key, name in pairs if key is not None and name is not None}
+    return len(known) >= _FEW and len(known) >= _NAMES_AN_ID * len({key for key, _ in known})

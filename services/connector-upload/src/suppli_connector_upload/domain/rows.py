@@ -8,7 +8,6 @@ from decimal import Decimal
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
 from suppli_contracts.events.sales import Disposition, LineKind
 
 from suppli_connector_upload.domain.amounts import Amounts, CellProblem, Quantities, Quantity
@@ -16,8 +15,8 @@ from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.line_money import line_money, without_tax
 from suppli_connector_upload.domain.moments import Moment, Moments
 from suppli_connector_upload.domain.pieces import GIFT_CARD, Piece
+from suppli_connector_upload.domain.places import Events, Places
 from suppli_connector_upload.domain.plan import Field, Plan, Shape
-from suppli_connector_upload.domain.remembered import Remembered
 from suppli_connector_upload.domain.shopify import WholeOrder
 from suppli_connector_upload.domain.texts import (
     Flags,
@@ -36,50 +35,6 @@ _CODE = re.compile(r"[A-Z]{3}")
 _SOLD = Disposition.SOLD
 _ITEM_KIND, _CUSTOM_KIND = LineKind.ITEM.value, LineKind.CUSTOM_AMOUNT.value
 _SUMS = ("total", "subtotal", "sub-total", "grand total", "sum", "summe", "gesamt", "totale", "итого")
-_EVENTS = (
-    ("refund", Disposition.RETURNED),
-    ("return", Disposition.RETURNED),
-    ("void", Disposition.VOID_UNKNOWN),
-    ("cancel", Disposition.CANCELLED),
-    ("comp", Disposition.COMPED),
-    ("waste", Disposition.WASTE),
-    ("test", Disposition.TEST),
-    ("open", Disposition.NOT_YET),
-    ("draft", Disposition.NOT_YET),
-)
-_NOT_EVENT = "complete"
-
-
-class Places(Struct, frozen=True):
-    """The index of each field's column; see `Field`."""
-
-    datetime: int
-    date: int
-    time: int
-    business_date: int
-    order_id: int
-    line_id: int
-    item_id: int
-    sku: int
-    barcode: int
-    item: int
-    variation: int
-    category: int
-    quantity: int
-    unit: int
-    unit_price: int
-    gross: int
-    discount: int
-    net: int
-    tax: int
-    voided: int
-    event: int
-    kind: int
-    deferred: int
-    tax_included: int
-    channel: int
-    location: int
-    currency: int
 
 
 class Skip(Enum):
@@ -102,18 +57,6 @@ class RowProblem(Exception):
         self.reason = reason
 
 
-class Events(Remembered[Disposition]):
-    """What the words of an event or state mean; any other word is a sale."""
-
-    def find(self, cell: Cell) -> Disposition:
-        """Return what a cell's word means."""
-        word = plain_text(cell).lower()
-        found = Disposition.SOLD
-        if not word.startswith(_NOT_EVENT):
-            found = next((meant for start, meant in _EVENTS if word.startswith(start)), found)
-        return found
-
-
 def is_sum(cells: Sequence[Cell]) -> bool:
     """Return whether a row begins as one that adds up those above it."""
     first = next((text for cell in cells if (text := plain_text(cell))), "")
@@ -125,6 +68,7 @@ class RowReader:
 
     Attributes:
         broken_ids: how many order ids were numbers that a spreadsheet rounded; such are not used.
+        broken_items: likewise ids, SKUs and barcodes of items.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -141,7 +85,7 @@ class RowReader:
         self._kinds = min(self._at.kind, self._at.deferred) < self._width
         self._plan = plan
         self._column: int | None = None
-        self.broken_ids = 0
+        self.broken_ids = self.broken_items = 0
         typed = Field.ITEM_ID not in plan.columns
         self._names, self._labels = Names(typed=typed), TypedTexts() if typed else Texts()
         self._texts, self._flags, self._units, self._events = Texts(), Flags(), Units(), Events()
@@ -219,8 +163,8 @@ class RowReader:
             gross - net,
             net,
             tax,
-            texts[cells[at.item_id]],
-            texts[cells[at.sku]],
+            self._item_id(cells[at.item_id]),
+            self._item_id(cells[at.sku]),
             name.text,
             labels[cells[at.variation]],
             self._units[cells[at.unit]],
@@ -228,7 +172,7 @@ class RowReader:
             self._kind(cells, name) if self._kinds or name.custom else _ITEM_KIND,
             plan.prices_include_tax or self._flags[cells[at.tax_included]],
             restock,
-            texts[cells[at.barcode]],
+            self._item_id(cells[at.barcode]),
             labels[cells[at.category]],
             texts[cells[at.channel]],
             None if self._whole is None else self._whole.part(cells, self._amounts[currency]),
@@ -302,6 +246,13 @@ class RowReader:
         if self._gift_cards[cells[at.kind]] or self._flags[cells[at.deferred]]:
             return GIFT_CARD
         return _CUSTOM_KIND if name.custom else _ITEM_KIND
+
+    def _item_id(self, cell: Cell) -> str | None:
+        text = self._texts[cell]
+        if text is not None and ("e" in text or "E" in text) and broken_by_spreadsheet(text):
+            self.broken_items += 1
+            return None
+        return text
 
     def _id(self, cell: Cell) -> str | None:
         text = self._ids[cell]

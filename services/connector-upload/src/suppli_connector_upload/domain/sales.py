@@ -7,7 +7,7 @@ from datetime import date
 
 from suppli_connector_upload.domain.counting import add_up, count
 from suppli_connector_upload.domain.files import Cell, Row
-from suppli_connector_upload.domain.ids import IdWatch
+from suppli_connector_upload.domain.ids import IdWatch, broken_items_notice
 from suppli_connector_upload.domain.orders import DayGatherer, part_of
 from suppli_connector_upload.domain.outcomes import ControlTotals, FileSale, Notice, RowError
 from suppli_connector_upload.domain.pieces import record_of
@@ -82,7 +82,11 @@ class SalesReader:
         watch.broken = reader.broken_ids
         damage = watch.damage()
         self._by_order = self._plan.use_order_ids and damage is None
-        found = (damage if self._plan.use_order_ids else None, watch.broken_notice())
+        found = (
+            damage if self._plan.use_order_ids else None,
+            watch.broken_notice(),
+            broken_items_notice(reader.broken_items),
+        )
         self.notices += [notice for notice in found if notice is not None]
 
     def sales(self) -> Iterator[FileSale]:

@@ -16,8 +16,9 @@ from suppli_connector_upload.domain.detected import Finding
 from suppli_connector_upload.domain.detection.names import SYNONYMS, compared
 from suppli_connector_upload.domain.files import Cell
 from suppli_connector_upload.domain.moments import read_datetime, read_time
+from suppli_connector_upload.domain.places import Events
 from suppli_connector_upload.domain.plan import DateOrder, Field
-from suppli_connector_upload.domain.rows import Events, is_sum
+from suppli_connector_upload.domain.rows import is_sum
 from suppli_connector_upload.domain.texts import Texts, plain_text
 
 _MOSTLY = 0.8

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from suppli_connector_upload.domain.amounts import Amounts, CellProblem, minor_digits
-from suppli_connector_upload.domain.detected import Detected, Finding, Question, Refusal, Trust
+from suppli_connector_upload.domain.amounts import minor_digits
+from suppli_connector_upload.domain.detected import Detected, Finding, Refusal, Trust
 from suppli_connector_upload.domain.detection import settings, styles
 from suppli_connector_upload.domain.detection.columns import suggest
 from suppli_connector_upload.domain.detection.header import Header, find_header
 from suppli_connector_upload.domain.detection.names import fingerprint_of
+from suppli_connector_upload.domain.detection.questions import (
+    AMOUNTS,
+    ITEMS,
+    Table,
+    price_question,
+    questions,
+)
 from suppli_connector_upload.domain.detection.text import read_text
 from suppli_connector_upload.domain.files import (
     Cell,
@@ -22,32 +28,18 @@ from suppli_connector_upload.domain.files import (
     TextSample,
     WorkbookSample,
 )
-from suppli_connector_upload.domain.ids import IdWatch
-from suppli_connector_upload.domain.line_money import inside_gross
+from suppli_connector_upload.domain.ids import IdWatch, collapsed
 from suppli_connector_upload.domain.outcomes import Notice
 from suppli_connector_upload.domain.plan import DateOrder, Field, PlanProblem, Shape
 from suppli_connector_upload.domain.texts import Texts, broken_by_spreadsheet
 
-_ITEMS = (Field.ITEM, Field.SKU, Field.ITEM_ID)
-_AMOUNTS = (Field.NET, Field.GROSS, Field.UNIT_PRICE)
 _DATES = (Field.DATETIME, Field.DATE, Field.BUSINESS_DATE)
-_MOST_CHOICES = 50
 _DIGITS = 7
 _NO_DATES = Refusal(
     code="no_dates",
     reason="No column holds dates. A sale needs the day on which it was made: export a report with one row"
     " per item sold.",
 )
-
-
-class _Table(NamedTuple):
-    """The part of a file in which the sales are."""
-
-    layout: Layout
-    header: Header
-    rows: list[Sequence[Cell]]
-    findings: list[Finding]
-    questions: list[Question]
 
 
 def detect(sample: Sample, answers: Mapping[str, str] | None = None) -> Detected:
@@ -76,11 +68,11 @@ def detect(sample: Sample, answers: Mapping[str, str] | None = None) -> Detected
     ]
     refusal = None if any(field in suggested.found for field in _DATES) else _NO_DATES
     if suggested.price_unclear:
-        table.questions.append(_price_question(suggested.found))
+        table.questions.append(price_question(suggested.found))
     return _detected(table, Shape.GENERIC, suggested.found, findings + suggested.findings, refusal, None)
 
 
-def _of_text(sample: TextSample, said: Mapping[str, str]) -> _Table:
+def _of_text(sample: TextSample, said: Mapping[str, str]) -> Table:
     text = read_text(sample, said.get("encoding"), said.get("delimiter"))
     header = find_header(text.head, _header_line(said))
     width = len(header.columns)
@@ -94,7 +86,7 @@ def _of_text(sample: TextSample, said: Mapping[str, str]) -> _Table:
         header_line=header.line,
         columns=header.columns,
     )
-    return _Table(layout, header, rows, [*text.findings, _header_finding(header)], text.questions)
+    return Table(layout, header, rows, [*text.findings, _header_finding(header)], text.questions)
 
 
 def _header_line(said: Mapping[str, str]) -> int | None:
@@ -106,7 +98,7 @@ def _header_line(said: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def _of_workbook(sample: WorkbookSample, said: Mapping[str, str]) -> _Table:
+def _of_workbook(sample: WorkbookSample, said: Mapping[str, str]) -> Table:
     wanted = said.get("sheet")
     sheets = [sheet for sheet in sample.sheets if not wanted or sheet.name == wanted]
     if wanted and not sheets:
@@ -118,14 +110,14 @@ def _of_workbook(sample: WorkbookSample, said: Mapping[str, str]) -> _Table:
     return max(tables, key=_likeliness)
 
 
-def _likeliness(table: _Table) -> tuple[bool, int, int]:
+def _likeliness(table: Table) -> tuple[bool, int, int]:
     known = table.header.known
     found = known.columns if known is not None else suggest(table.header.columns, table.rows).found
-    parts = sum(any(field in found for field in group) for group in (_DATES, _ITEMS, _AMOUNTS))
+    parts = sum(any(field in found for field in group) for group in (_DATES, ITEMS, AMOUNTS))
     return known is not None, parts, len(table.rows)
 
 
-def _of_sheet(kind: FileKind, sheet: SheetSample, header_line: int | None) -> _Table | None:
+def _of_sheet(kind: FileKind, sheet: SheetSample, header_line: int | None) -> Table | None:
     lines = [(line, cells) for line, cells in sheet.rows if cells]
     if not lines:
         return None
@@ -138,7 +130,7 @@ def _of_sheet(kind: FileKind, sheet: SheetSample, header_line: int | None) -> _T
     layout = Layout(kind=kind, sheet=sheet.name, header_line=header.line, columns=header.columns)
     because = "Of the workbook's sheets it looks most like a table of sales."
     finding = Finding(about="sheet", value=sheet.name, because=because)
-    return _Table(layout, header, rows, [finding, _header_finding(header)], [])
+    return Table(layout, header, rows, [finding, _header_finding(header)], [])
 
 
 def _header_finding(header: Header) -> Finding:
@@ -148,7 +140,7 @@ def _header_finding(header: Header) -> Finding:
 
 
 def _detected(
-    table: _Table,
+    table: Table,
     shape: Shape,
     columns: dict[Field, str],
     findings: list[Finding],
@@ -161,17 +153,19 @@ def _detected(
         dates = [names.index(columns[field]) for field in _DATES if field in columns]
         order = styles.date_order(row[at] for row in table.rows for at in dates[:1])
     money = settings.currency(names, table.rows, columns)
-    amounts = [names.index(columns[field]) for field in (*_AMOUNTS, Field.TAX) if field in columns]
-    mark = styles.decimal_mark(
-        (row[at] for row in table.rows for at in amounts), minor_digits(money.suggestion or "")
-    )
+    amounts = [names.index(columns[field]) for field in (*AMOUNTS, Field.TAX) if field in columns]
+    figures = [row[at] for row in table.rows for at in amounts]
+    mark = styles.decimal_mark(figures, minor_digits(money.suggestion or ""))
+    apart = styles.thousands(figures, mark.value)
+    columns, unusable = _without_collapsed(table, columns)
     orders, told = _trust(table, columns.get(Field.ORDER_ID))
     lines, _ = _trust(table, columns.get(Field.LINE_ID))
     styled = (
         Finding(about="date_order", value=order.value, because=order.because),
         Finding(about="decimal_mark", value=mark.value, because=mark.because),
+        Finding(about="thousands", value=apart.value, because=apart.because),
     )
-    questions = [] if refusal else _questions(table, columns, order, mark, money, shape)
+    asked = [] if refusal else questions(table, columns, order, mark, money, shape)
     return Detected(
         shape=shape,
         fingerprint=fingerprint_of(names),
@@ -182,113 +176,29 @@ def _detected(
         order_ids=orders,
         line_ids=lines,
         findings=(*table.findings, *findings, *([] if refusal else styled)),
-        questions=(*([] if refusal else table.questions), *questions),
-        notices=tuple(told),
+        questions=(*([] if refusal else table.questions), *asked),
+        notices=(*told, *unusable),
         refusal=refusal,
     )
 
 
-def _questions(
-    table: _Table,
-    columns: dict[Field, str],
-    order: styles.Told,
-    mark: styles.Told,
-    money: Question,
-    shape: Shape,
-) -> list[Question]:
-    names, rows = table.header.columns, table.rows
-    asked = []
-    if not any(field in columns for field in _ITEMS):
-        asked.append(_column_question(Field.ITEM, "Which column says what was sold?", names))
-    if not any(field in columns for field in _AMOUNTS):
-        asked.append(_column_question(Field.NET, "Which column has the amount of the line?", names))
-    if not order.sure:
-        asked.append(
-            Question(
-                about="date_order",
-                text="In which sequence do day, month and year stand?",
-                suggestion=order.value,
-                because=order.because,
-                choices=tuple(DateOrder),
-            )
-        )
-    if not mark.sure:
-        asked.append(
-            Question(
-                about="decimal_mark",
-                text="Is the decimal mark a point or a comma?",
-                suggestion=mark.value,
-                because=mark.because,
-                choices=(".", ","),
-            )
-        )
-    asked.append(settings.zone(names, rows))
-    cutoff = settings.cutoff(
-        names, rows, columns, DateOrder(order.value), sleeps=shape is not Shape.SHOPIFY_ORDERS
-    )
-    asked += [money] if cutoff is None else [cutoff, money]
-    if shape is Shape.GENERIC or shape is Shape.SQUARE_ITEMS:
-        beside = _tax_beside(table, columns, mark.value, money.suggestion)
-        asked.append(settings.taxes(columns, money.suggestion, beside=beside))
-    where = _locations(table, columns)
-    if len(where) > 1:
-        because = f"The column `{columns[Field.LOCATION]}` names {len(where)} of them. Blank: all."
-        asked.append(
-            Question(
-                about="only_location",
-                text="The file has sales of several locations: which of them are imported?",
-                suggestion="",
-                because=because,
-                choices=tuple(where),
-            )
-        )
-    where_to = Question(about="location_id", text="At which location do these sales count?")
-    return [*asked, where_to]
+def _without_collapsed(table: Table, columns: dict[Field, str]) -> tuple[dict[Field, str], list[Notice]]:
+    """Return the columns without ids of items that stand for several items each."""
+    if Field.ITEM not in columns:
+        return columns, []
+    names, texts, notices = table.header.columns, Texts(), []
+    item = names.index(columns[Field.ITEM])
+    kept = dict(columns)
+    for field in (Field.ITEM_ID, Field.SKU, Field.BARCODE):
+        at = names.index(columns[field]) if field in columns else None
+        if at is not None and collapsed((texts[row[at]], texts[row[item]]) for row in table.rows):
+            del kept[field]
+            reason = "stands for several items each time: a spreadsheet has rounded it. It is not used."
+            notices.append(Notice("item_ids_alike", f"The column `{columns[field]}` {reason}"))
+    return kept, notices
 
 
-def _column_question(field: Field, text: str, names: Sequence[str]) -> Question:
-    return Question(
-        about=f"columns.{field}", text=text, because="No column's name says it.", choices=tuple(names)
-    )
-
-
-def _price_question(columns: dict[Field, str]) -> Question:
-    field = Field.UNIT_PRICE if Field.UNIT_PRICE in columns else Field.NET
-    return Question(
-        about="price",
-        text=f"Is `{columns[field]}` the price of one, or of the whole line?",
-        suggestion="one" if field is Field.UNIT_PRICE else "line",
-        because="Too few items were sold both once and several at a time to tell.",
-        choices=("one", "line"),
-    )
-
-
-def _locations(table: _Table, columns: dict[Field, str]) -> list[str]:
-    if Field.LOCATION not in columns:
-        return []
-    at, texts = table.header.columns.index(columns[Field.LOCATION]), Texts()
-    return sorted({text for row in table.rows if (text := texts[row[at]]) is not None})[:_MOST_CHOICES]
-
-
-def _tax_beside(table: _Table, columns: dict[Field, str], mark: str, money: str | None) -> bool | None:
-    """Return False where gross less net is the tax, row by row; None where the sums say nothing."""
-    fields = (Field.GROSS, Field.NET, Field.TAX)
-    if not all(field in columns for field in fields):
-        return None
-    places = [table.header.columns.index(columns[field]) for field in fields]
-    amounts, inside, judged = Amounts(mark, money or "XXX"), 0, 0
-    for row in table.rows:
-        try:
-            gross, net, tax = (amounts[row[at]] for at in places)
-        except CellProblem:
-            continue
-        if gross and net is not None and tax:
-            judged += 1
-            inside += inside_gross(gross, net, tax)
-    return False if judged and inside > judged / 2 else None
-
-
-def _trust(table: _Table, column: str | None) -> tuple[Trust, list[Notice]]:
+def _trust(table: Table, column: str | None) -> tuple[Trust, list[Notice]]:
     if column is None:
         return Trust.ABSENT, []
     at, watch, texts = table.header.columns.index(column), IdWatch(), Texts()

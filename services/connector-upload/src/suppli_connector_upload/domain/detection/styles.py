@@ -16,6 +16,8 @@ from suppli_connector_upload.domain.plan import DateOrder
 _DATE = re.compile(r"\s*(\d{1,4})[./\-](\d{1,2})[./\-](\d{1,4})(?!\d)")
 _POINT_LAST = re.compile(r"\d,\d{3}\.\d|\d\.\d{1,2}(?!\d)|\d\.\d{4,}|^\D*\.\d")
 _COMMA_LAST = re.compile(r"\d\.\d{3},\d|\d,\d{1,2}(?!\d)|\d,\d{4,}|^\D*,\d|\d[\s'’]\d{3},\d")
+_GROUPS = re.compile(r"\d([,.'’\s])\d{3}(?!\d)")
+_APART = {",": "comma", ".": "point", "'": "apostrophe", "’": "apostrophe"}
 _THREE = re.compile(r"\d[.,]\d{3}(?!\d)")
 
 
@@ -110,3 +112,12 @@ def decimal_mark(cells: Iterable[Cell], minor: int = 2) -> Told:
     if minor == 3:
         mark = "." if "." in three else ","
     return Told(mark, f"`{three}` can be thousands or a fraction.", sure=False)
+
+
+def thousands(cells: Iterable[Cell], mark: str) -> Told:
+    """Return what stands between an amount's thousands; whatever it is, it is read past."""
+    for cell in cells:
+        if isinstance(cell, str) and (found := _GROUPS.search(cell)) is not None and found[1] != mark:
+            name = _APART.get(found[1], "space")
+            return Told(name, f"`{cell.strip()}` has a {name} before three digits.", sure=True)
+    return Told("none", "No amount that was looked at has its thousands apart.", sure=True)
