@@ -63,6 +63,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/items", "viewer"),
     Endpoint("GET", "/v1/items/{item_id}", "viewer"),
     Endpoint("GET", "/v1/locations", "viewer"),
+    Endpoint("GET", "/v1/locations/{location_id}/days", "viewer", query=f"?{urlencode(SPAN)}"),
     Endpoint("GET", "/v1/products", "viewer"),
     Endpoint("GET", "/v1/runs/{run_id}", "viewer"),
     Endpoint("GET", f"{CONNECTION}/preview", "operator"),

@@ -16,6 +16,9 @@ RUN_SECONDS = histogram(
 RUNNING = gauge("suppli_connector_runs_active", "Runs that this process holds.")
 TAKE_OVERS = counter("suppli_connector_take_overs_total", "Runs resumed after their holder was lost.")
 LEASES_LOST = counter("suppli_connector_leases_lost_total", "Runs given up because the lease was lost.")
+EMPTY_RUNS = counter(
+    "suppli_connector_empty_runs_total", "Runs that found no sale, by what that is worth.", ["outcome"]
+)
 PAGES = counter("suppli_connector_pages_total", "Pages of orders recorded.")
 ORDERS = counter("suppli_connector_orders_total", "Orders read, by what became of them.", ["outcome"])
 ITEMS = counter("suppli_connector_items_total", "Catalog items that changed.")

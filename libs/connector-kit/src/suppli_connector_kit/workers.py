@@ -25,6 +25,7 @@ from suppli_connector_kit.adapters.hold import LeaseTimes
 from suppli_connector_kit.adapters.queue import BULK, PRIORITIES, Claimed, RunQueue
 from suppli_connector_kit.adapters.says import reauth_message
 from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.evidence import unanswered
 from suppli_connector_kit.domain.instants import from_us
 from suppli_connector_kit.engine.ports import (
     ORDERS,
@@ -37,7 +38,7 @@ from suppli_connector_kit.engine.ports import (
 )
 from suppli_connector_kit.engine.run import SyncRun
 from suppli_connector_kit.errors import ProviderError
-from suppli_connector_kit.metrics import LEASES_LOST, RUN_SECONDS, RUNNING, RUNS, TAKE_OVERS
+from suppli_connector_kit.metrics import EMPTY_RUNS, LEASES_LOST, RUN_SECONDS, RUNNING, RUNS, TAKE_OVERS
 from suppli_connector_kit.protocol import Connector
 from suppli_connector_kit.tokens.keeper import AccountKey, TokenKeeper
 from suppli_connector_kit.tokens.session import KeptSession
@@ -125,11 +126,13 @@ class Syncs:
             environment=connection.environment,
         )
         revision = self._connector.normaliser_revision
+        books = SqlBooks(self._database, hold, job, revision=revision, clock=self._clock)
         return SyncRun(
             self._connector,
             session,
             job,
-            books=SqlBooks(self._database, hold, job, revision=revision, clock=self._clock),
+            books=books,
+            history=books,
             publisher=self._publisher,
             lease=hold,
             queue=self._queue,
@@ -209,6 +212,10 @@ class Runner:
                 error_class=ErrorClass.INTERNAL,
                 message=f"An unexpected error on our side ({type(failure).__name__})",
             )
+        if error is not None and not run.report.tally.orders_read:
+            run.report.nothing_found = unanswered(error.message)
+        if run.report.nothing_found is not None:
+            EMPTY_RUNS.labels(run.report.nothing_found.outcome.value).inc()
         await hold.finish(
             state, run.report, error=error, coverage=_coverage(run.coverage), days=run.days, also=also
         )

@@ -8,7 +8,7 @@ from typing import Any
 from suppli_connector_kit.domain.instants import to_us
 from suppli_connector_kit.testing import MemoryOrder
 from suppli_contracts.events.sales import OrderState
-from suppli_contracts.events.sync import RunKind, RunState
+from suppli_contracts.events.sync import Emptiness, RunKind, RunState
 
 World = Any  # the fixture of conftest.py
 
@@ -34,6 +34,20 @@ async def test_a_command_becomes_sales_coverage_and_an_event_that_ends_the_run(w
     assert ended.counts.orders_published == 7
     assert ended.coverage is not None
     assert len(ended.coverage) == 1
+
+
+async def test_a_run_that_finds_nothing_is_doubted_by_what_is_recorded(world: World) -> None:
+    """A till that is off reads as a quiet day, unless the weeks before, in SQL, say that it was none."""
+    now = world.clock.now()
+    weeks = [to_us(now - timedelta(days=7 * ago, hours=20)) for ago in (1, 2)]
+    world.provider.put(*(MemoryOrder(f"O{at}", "L1", at) for at in weeks))
+    await world.connect()
+    await world.sync()
+    assert (await world.ended()).nothing_found is None
+    await world.sync(RunKind.SWEEP)
+    found = (await world.ended(2)).nothing_found
+    assert found is not None
+    assert (found.outcome, found.location_ids) == (Emptiness.SUSPECT, ("L1",))
 
 
 async def test_a_sweep_ends_vanished_orders_at_zero(world: World) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from suppli_connector_kit.domain.decisions import Recorded
 from suppli_connector_kit.domain.instants import SECOND_US, from_us, to_us
 from suppli_connector_kit.engine.ports import (
     Job,
@@ -35,7 +36,7 @@ from suppli_contracts.events.connections import (
     ZonePeriod,
 )
 from suppli_contracts.events.sales import OrderState
-from suppli_contracts.events.sync import Republish, RunKind
+from suppli_contracts.events.sync import Emptiness, NothingFound, Republish, RunKind
 from suppli_service_kit.clock import FixedClock
 from suppli_service_kit.testing.kill_points import Process, die_everywhere
 
@@ -126,6 +127,7 @@ class World(MemoryPorts):
             queue=ports,
             clock=self.clock,
             limits=Limits(bulk_wait_seconds=0.001, **limits),
+            history=self,
         )
         self.report = run.report
         await run.run()
@@ -624,3 +626,38 @@ async def test_an_order_too_large_for_kafka_is_set_aside_and_the_rest_goes_on() 
     await world.run()
     assert sorted(world.stands()) == ["O0", "O1"]
     assert sorted(world.waiting) == ["O7"]
+
+
+async def test_a_run_that_finds_nothing_says_what_that_is_worth() -> None:
+    """A till that is off, or a provider that gives an empty list, would read as a day without sales."""
+    world = World(locations=("L1", "L2"))
+    await world.run()
+    assert world.report is not None
+    assert world.report.nothing_found == NothingFound(outcome=Emptiness.EMPTY_VERIFIED)
+    week = 7 * 24 * 3600
+    for ago in (1, 2):
+        world.provider.put(order(ago, ago * week - 60))
+    for sold in world.provider.orders_by_key.values():
+        world.recorded[sold.order_id] = Recorded(sold.order_id, "L1", "USD", "hash", sold.modified_us)
+    world.provider.orders_by_key.clear()
+    world.clock.advance(timedelta(hours=2) - (world.clock.now() - NOW))
+    await world.run()
+    found = world.report.nothing_found
+    assert found is not None
+    assert (found.outcome, found.location_ids) == (Emptiness.SUSPECT, ("L1",))
+    world.clock.advance(timedelta(hours=2, minutes=10) - (world.clock.now() - NOW))
+    await world.run()
+    assert world.report.nothing_found == NothingFound(outcome=Emptiness.EMPTY_VERIFIED), "a lull is no news"
+    world.provider.put(order(7, -9_000))
+    world.clock.advance(timedelta(hours=3) - (world.clock.now() - NOW))
+    await world.run()
+    assert world.report.nothing_found is None, "something was found"
+
+
+async def test_a_run_that_asked_for_no_location_has_verified_nothing() -> None:
+    """A connection whose locations nobody tied would be green and empty for ever."""
+    world = World(locations=())
+    await world.run()
+    assert world.report is not None
+    assert world.report.nothing_found is not None
+    assert world.report.nothing_found.outcome is Emptiness.SUSPECT

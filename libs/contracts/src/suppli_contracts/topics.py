@@ -203,7 +203,7 @@ def registry(providers: tuple[str, ...]) -> dict[str, Topic]:
             description="What is known of each business day of a Suppli location, by the ways its sales come",
             key="tenant + location + business date",
             producers=(Producer("mapping", (SalesDayStated,)),),
-            consumers=(),
+            consumers=(Consumer("gateway", group("gateway", "sales-days")),),
             partitions=_SALES_PARTITIONS,
             cleanup=Cleanup.COMPACT,
             retention_days=None,

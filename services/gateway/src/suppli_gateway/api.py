@@ -12,6 +12,7 @@ from suppli_service_kit.settings import Environment
 
 from suppli_gateway.connections.endpoints import router as connections
 from suppli_gateway.context import Gateway
+from suppli_gateway.days.endpoints import router as days
 from suppli_gateway.documentation import ProblemView
 from suppli_gateway.events.endpoints import router as events
 from suppli_gateway.items.endpoints import router as items
@@ -60,6 +61,7 @@ def create_api(gateway: Gateway | None) -> FastAPI:
         items,
         products,
         locations,
+        days,
         events,
         service_keys,
     ):

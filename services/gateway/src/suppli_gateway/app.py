@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suppli_contracts.topics import MAPPING_EVENTS, SYNC_EVENTS, connector_service, group
+from suppli_contracts.topics import MAPPING_EVENTS, SALES_DAYS, SYNC_EVENTS, connector_service, group
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import database_at
 from suppli_service_kit.http_client import Timeouts
@@ -14,7 +14,7 @@ from suppli_gateway.api import create_api
 from suppli_gateway.auth.keys import SigningKeys
 from suppli_gateway.auth.tokens import TokenReader
 from suppli_gateway.background import Background
-from suppli_gateway.consumers import MappingEvents, SyncEvents
+from suppli_gateway.consumers import MappingEvents, SalesDays, SyncEvents
 from suppli_gateway.context import Gateway
 from suppli_gateway.due import DueWork
 from suppli_gateway.events.hub import Hub
@@ -44,6 +44,9 @@ def create_service(settings: Settings, *, clock: Clock | None = None) -> Service
     )
     service.consumers.subscribe(
         MAPPING_EVENTS, group=group(NAME, "mapping-events"), handler=MappingEvents(service.database)
+    )
+    service.consumers.subscribe(
+        SALES_DAYS, group=group(NAME, "sales-days"), handler=SalesDays(service.database)
     )
     service.relay_outbox()
     service.add_task("live events", gateway.hub.run)

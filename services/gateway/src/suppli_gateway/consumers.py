@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.codec import decode
 from suppli_contracts.errors import UnknownEvent
 from suppli_contracts.events.base import Event
+from suppli_contracts.events.days import SalesDayStated
 from suppli_contracts.events.mapping import ItemUnmapped, MappingChanged, MappingState
 from suppli_contracts.events.sync import NextSyncScheduled, ReauthRequired, RunState, SyncRunChanged
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
+from suppli_service_kit.kafka.batches import BadMessage
 from suppli_service_kit.kafka.messages import InMessage
 from suppli_service_kit.logs import get_logger
 
 from suppli_gateway.connections.domain import reauth_required
 from suppli_gateway.connections.repository import ConnectionRepository
+from suppli_gateway.days import repository as days
 from suppli_gateway.events.live import announce
 from suppli_gateway.runs.domain import copies_of
 from suppli_gateway.runs.repository import RunRepository, StatusRepository
@@ -110,6 +115,50 @@ class SyncEvents:
                 "message": event.reason[:_MESSAGE_LENGTH],
             }
         )
+
+
+class SalesDays:
+    """Handler of `suppli.sales.days.v1`: what is known of each business day, the newest word of each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self, messages: Sequence[InMessage]) -> None:
+        """Keep what a batch tells.
+
+        Raises:
+            BadMessage: the key of a tombstone names no day.
+        """
+        newest: dict[str, SalesDayStated | None] = {}
+        for message in messages:
+            if message.key is None:
+                continue
+            events = events_in([message])
+            if message.value is None:
+                newest[message.key.decode("utf-8", "replace")] = None
+            elif events and isinstance(events[0], SalesDayStated):
+                newest[events[0].topic_key()] = events[0]
+        if not newest:
+            return
+        keyed = {key: _day_of(key) if event is None else None for key, event in newest.items()}
+        tenants = {UUID(key.partition(":")[0]) for key in newest}
+        async with self._database.transaction(tenants) as transaction:
+            for key in sorted(newest):
+                event, gone = newest[key], keyed[key]
+                if event is not None:
+                    await days.put(transaction, event)
+                elif gone is not None:
+                    await days.remove(transaction, *gone)
+
+
+def _day_of(key: str) -> tuple[UUID, str, date]:
+    """Return the day that a key `<tenant>:<location>:<date>` names; a location's id may have colons."""
+    tenant, _, rest = key.partition(":")
+    location, _, day = rest.rpartition(":")
+    try:
+        return UUID(tenant), location, date.fromisoformat(day)
+    except ValueError as error:
+        raise BadMessage(f"{key[:80]!r} is not the key of a business day") from error
 
 
 class MappingEvents:

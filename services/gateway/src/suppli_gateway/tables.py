@@ -112,7 +112,18 @@ runs = Table(
     Column("error", JSONB),
     Column("waits_for", Text),
     Column("republish", JSONB),
+    Column("nothing_found", JSONB),
     Column("change", BigInteger, nullable=False),
+)
+
+sales_days = Table(
+    "sales_days",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("location_id", Text, primary_key=True),
+    Column("business_date", Date, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("statement", JSONB, nullable=False),
 )
 
 item_states = Table(

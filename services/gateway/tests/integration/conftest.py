@@ -418,7 +418,7 @@ class Heard:
         key, value, headers = encode(event, event_id=str(uuid4()), source=source, time=datetime.now(UTC))
         await self._producer.send_and_wait(topic, value, key=key, headers=list(headers))
 
-    async def say_raw(self, topic: str, key: bytes, value: bytes, headers: Mapping[str, str]) -> None:
+    async def say_raw(self, topic: str, key: bytes, value: bytes | None, headers: Mapping[str, str]) -> None:
         encoded = [(name, text.encode()) for name, text in headers.items()]
         await self._producer.send_and_wait(topic, value, key=key, headers=encoded)
 

@@ -23,6 +23,7 @@ ENDPOINTS: list[tuple[str, str, Any, str, int]] = [
     ("GET", "/v1/items?connection_id={id}", None, "viewer", 200),
     ("GET", "/v1/products", None, "viewer", 200),
     ("GET", "/v1/locations", None, "viewer", 200),
+    ("GET", "/v1/locations/shop-1/days", None, "viewer", 200),
     ("POST", "/v1/connections/{id}/sync", None, "operator", 202),
     ("POST", "/v1/connections/{id}/republish", {"order_ids": ["O1"]}, "operator", 202),
     ("POST", "/v1/connections/{id}/pause", None, "operator", 200),

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,17 +21,20 @@ from suppli_contracts.events import (
     SyncRunChanged,
 )
 from suppli_contracts.events.connections import ConnectionState
+from suppli_contracts.events.days import DayFigures, DayMoney, DayState, DayWay, SalesDayStated
 from suppli_contracts.events.mapping import MappingState
 from suppli_contracts.events.sync import (
     Coverage,
+    Emptiness,
     ErrorClass,
+    NothingFound,
     RunCounts,
     RunError,
     RunKind,
     RunState,
     WaitsFor,
 )
-from suppli_contracts.topics import MAPPING_EVENTS, SYNC_EVENTS
+from suppli_contracts.topics import MAPPING_EVENTS, SALES_DAYS, SYNC_EVENTS
 from suppli_embedded.runtime import Servers
 
 from .conftest import Deployment, Heard, Person, until
@@ -342,3 +345,77 @@ async def test_a_stream_ends_with_its_token(tenant: UUID, gateway_url: str, depl
     """Somebody who was signed out must not go on watching."""
     async with stream(gateway_url, deployment.token(tenant, "viewer", ttl_s=2)) as queue:
         assert await following(queue) is None
+
+
+async def test_a_sync_that_found_nothing_says_what_that_is_worth(
+    admin: Person, tenant: UUID, code: str, heard: Heard
+) -> None:
+    """A till that was off would look like a green day without sales."""
+    connection = await admin.started(code)
+    path = f"/v1/connections/{connection}"
+    doubt = NothingFound(outcome=Emptiness.SUSPECT, reason="Sales were expected.", location_ids=("L1",))
+    await Runner(heard, tenant, connection).say(
+        RunState.SUCCEEDED, 4, finished_at=AT, counts=RunCounts(pages=1), nothing_found=doubt
+    )
+
+    async def doubted() -> Any:
+        shown = await admin.ask("GET", path)
+        return shown if "doubtful. Sales were expected." in shown["status"] else None
+
+    shown = await until(doubted, "the doubt")
+    assert shown["last_run"]["nothing_found"] == {
+        "outcome": "suspect",
+        "reason": "Sales were expected.",
+        "location_ids": ["L1"],
+    }
+    verified = NothingFound(outcome=Emptiness.EMPTY_VERIFIED)
+    await Runner(heard, tenant, connection).say(
+        RunState.SUCCEEDED, 4, finished_at=AT, counts=RunCounts(pages=1), nothing_found=verified
+    )
+    await until(lambda: _is(admin, path, "connected"), "the state")
+
+
+async def test_what_is_known_of_a_day_is_shown_by_its_newest_word(
+    admin: Person, tenant: UUID, code: str, heard: Heard, sign_in: Callable[..., Person]
+) -> None:
+    """An owner cannot tell a day without sales from a day that nobody read; a stranger sees neither."""
+    connection = await admin.started(code)
+    path = "/v1/locations/shop-1/days?from=2026-03-01&to=2026-03-02"
+
+    def stated(revision: int, state: DayState, day: date = date(2026, 3, 1), **more: Any) -> SalesDayStated:
+        money = DayMoney(currency="USD", entries=DayFigures(number=2, net=200), provider_net=200)
+        way = DayWay(
+            connection_id=UUID(connection),
+            provider="square",
+            external_location_id="L1",
+            state=state,
+            orders=2,
+            money=(money,),
+        )
+        return SalesDayStated(
+            tenant_id=tenant,
+            location_id="shop-1",
+            business_date=day,
+            revision=revision,
+            at=AT,
+            state=state,
+            ways=(way,),
+            **more,
+        )
+
+    await heard.say(SALES_DAYS, stated(1, DayState.MISSING, date(2026, 3, 2)))
+    await heard.say(SALES_DAYS, stated(2, DayState.COMPLETE))
+    await heard.say(SALES_DAYS, stated(1, DayState.PARTIAL))  # late: a lower revision
+
+    async def days(count: int) -> Any:
+        items = (await admin.ask("GET", path))["items"]
+        return items if len(items) == count else None
+
+    first, second = await until(lambda: days(2), "both days")
+    assert (first["state"], second["state"]) == ("complete", "missing")
+    assert first["ways"][0]["money"][0]["entries"] == {"number": 2, "net": 200}
+    await sign_in(uuid4()).refused(404, "location-not-found", "GET", path)
+    await heard.say(SALES_DAYS, stated(2, DayState.MISSING, date(2026, 3, 2), deleted=True))
+    await until(lambda: days(1), "the day that is gone")
+    await heard.say_raw(SALES_DAYS, f"{tenant}:shop-1:2026-03-01".encode(), None, {})
+    await until(lambda: days(0), "the day whose key has ended")

@@ -19,7 +19,7 @@ from suppli_service_kit.database import Database
 from suppli_service_kit.outbox import enqueue
 
 from suppli_connector_kit.adapters.hold import Hold
-from suppli_connector_kit.domain.coverage import Spans, merge
+from suppli_connector_kit.domain.coverage import Span, Spans, merge
 from suppli_connector_kit.domain.decisions import Changed, Known, Recorded, SetAside
 from suppli_connector_kit.engine.ports import (
     ORDERS,
@@ -103,6 +103,15 @@ _KEEP_ITEMS = sa.text("""
 """)
 
 
+_SOLD = sa.text("""
+    select exists (select from order_hashes where order_hashes.connection_id = :connection
+        and order_hashes.location_id = asked.location_id and source_version >= asked.from_us
+        and source_version < asked.to_us)
+    from unnest(cast(:locations as text[]), cast(:froms as bigint[]), cast(:tos as bigint[]))
+        with ordinality as asked (location_id, from_us, to_us, place) order by place
+""")
+
+
 class SqlBooks:
     """Reads and writes what is recorded of the connection of one held run."""
 
@@ -130,6 +139,15 @@ class SqlBooks:
         """Return orders whose recorded modification is not before `since_us`, by id from `after` on."""
         rows = await self._read(_RECENT, since=since_us, after=after, most=most)
         return [Recorded(**row._mapping) for row in rows]
+
+    async def sold(self, windows: Sequence[tuple[str, Span]]) -> Sequence[bool]:
+        """Return for each (location, time of modification) whether an order was last modified then."""
+        asked = {
+            "locations": [location for location, _ in windows],
+            "froms": [start for _, (start, _) in windows],
+            "tos": [end for _, (_, end) in windows],
+        }
+        return [row[0] for row in await self._read(_SOLD, **asked)] if windows else []
 
     async def record(self, entry: PageEntry, report: Report) -> None:
         """Record a page and the run's progress in one fenced transaction."""

@@ -207,6 +207,7 @@ class Hold:
                 error=error,
                 coverage=coverage,
                 days=days,
+                nothing_found=report.nothing_found,
             )
             await enqueue(connection, [message, *also])
             await connection.execute(_UNQUEUE, {"run": self.command.run_id})

@@ -9,6 +9,7 @@ from suppli_contracts.codec import encode, stable_id
 from suppli_contracts.events.sync import (
     Coverage,
     CoveredDays,
+    NothingFound,
     ReauthRequired,
     RunCounts,
     RunError,
@@ -38,6 +39,7 @@ def run_message(
     coverage: tuple[Coverage, ...] | None = None,
     days: tuple[CoveredDays, ...] = (),
     waits_for: WaitsFor | None = None,
+    nothing_found: NothingFound | None = None,
 ) -> OutMessage:
     """Say where a run stands."""
     event = SyncRunChanged(
@@ -59,6 +61,7 @@ def run_message(
         coverage=coverage,
         days=days,
         waits_for=waits_for,
+        nothing_found=nothing_found,
     )
     event_id = stable_id("run", command.run_id, command.attempt, sequence)
     key, value, headers = encode(

@@ -9,10 +9,10 @@ from typing import Protocol
 from uuid import UUID
 
 from suppli_contracts.events.connections import ConnectionChanged
-from suppli_contracts.events.sync import Republish, RunCounts, RunKind
+from suppli_contracts.events.sync import NothingFound, Republish, RunCounts, RunKind
 from suppli_service_kit.kafka.messages import OutMessage
 
-from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.coverage import Span, Spans
 from suppli_connector_kit.domain.decisions import Changed, Known, Recorded, SetAside
 from suppli_connector_kit.protocol import CatalogItem
 
@@ -54,10 +54,15 @@ class Tally:
 
 @dataclass(slots=True)
 class Report:
-    """How far a run is: what its next progress event says."""
+    """How far a run is: what its next progress event says.
+
+    Attributes:
+        nothing_found: of a run that ends without having read an order: what that is worth.
+    """
 
     tally: Tally
     progress: float | None = None
+    nothing_found: NothingFound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,14 @@ class Books(KnownOrders, Protocol):
         """Record and say changed items (outbox), and keep the token where there is one; raises like
         `record`.
         """
+        ...
+
+
+class History(Protocol):
+    """When a connection sold something."""
+
+    async def sold(self, windows: Sequence[tuple[str, Span]]) -> Sequence[bool]:
+        """Return for each (location, time) whether a recorded order was last modified then."""
         ...
 
 

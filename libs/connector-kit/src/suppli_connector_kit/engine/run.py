@@ -13,13 +13,24 @@ from suppli_service_kit.clock import Clock
 
 from suppli_connector_kit.domain.business_day import day_start
 from suppli_connector_kit.domain.changes import is_imported
-from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.coverage import Spans, merge
 from suppli_connector_kit.domain.decisions import Again, Changed, Rules
+from suppli_connector_kit.domain.evidence import past_windows, worth
 from suppli_connector_kit.domain.instants import HOUR_US, MINUTE_US, SECOND_US, to_us
 from suppli_connector_kit.domain.planning import Walk, plan
 from suppli_connector_kit.engine.catalog import sync_catalog
 from suppli_connector_kit.engine.pages import PageSayer
-from suppli_connector_kit.engine.ports import Books, Job, Lease, Limits, PageEntry, Publisher, Queue, Report
+from suppli_connector_kit.engine.ports import (
+    Books,
+    History,
+    Job,
+    Lease,
+    Limits,
+    PageEntry,
+    Publisher,
+    Queue,
+    Report,
+)
 from suppli_connector_kit.engine.walk import ProviderClock, Walker
 from suppli_connector_kit.errors import (
     AuthError,
@@ -86,10 +97,12 @@ class SyncRun:
         clock: Clock,
         limits: Limits,
         slots: asyncio.Semaphore | None = None,
+        history: History | None = None,
     ) -> None:
         """Prepare a run.
 
         Args:
+            history: says whether sales were expected where none are found; None = nobody knows.
             slots: bounds the walks of all runs of this process together, and with them its memory.
         """
         self._connector, self._session, self._job, self._books = connector, session, job, books
@@ -98,6 +111,8 @@ class SyncRun:
         self.report = Report(job.tally)
         self._locations = imported_locations(job.connection)
         self._covered: dict[str, Spans] = dict(job.coverage)
+        self._history = history
+        self._asked: dict[str, Spans] = {}
         self._waiting = set(job.waiting)
         again = again_of(job)
         self._again = again or Again()
@@ -165,6 +180,10 @@ class SyncRun:
             self._refuse_the_future()
         if unread is not None:
             raise unread
+        if not self.report.tally.orders_read:
+            past = past_windows(self._asked) if self._history is not None else []
+            sold = await self._history.sold([(each[0], each[2]) for each in past]) if self._history else []
+            self.report.nothing_found = worth(self._asked, past, sold)
 
     async def _catalog(self) -> ProviderError | None:
         """Read the catalog; return why it may not be read: that keeps no sale back, and ends the run after
@@ -286,6 +305,9 @@ class SyncRun:
                     group.create_task(self._slot(walk))
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
+        for walk in walks:
+            for location in walk.locations:
+                self._asked[location] = merge((*self._asked.get(location, ()), *walk.windows))
 
     async def _slot(self, walk: Walk) -> None:
         async with self._slots:

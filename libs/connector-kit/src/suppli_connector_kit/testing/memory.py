@@ -15,7 +15,7 @@ from suppli_contracts.events.sales import OrderState, SaleRecorded
 from suppli_service_kit.kafka.messages import OutMessage
 from suppli_service_kit.vault import Secret, VaultConflict, VaultUnavailable
 
-from suppli_connector_kit.domain.coverage import Spans
+from suppli_connector_kit.domain.coverage import Span, Spans
 from suppli_connector_kit.domain.decisions import Known, Recorded
 from suppli_connector_kit.engine.ports import ItemEntry, KnownItem, LeaseLost, PageEntry, Report
 from suppli_connector_kit.tokens.ports import AccountKey
@@ -80,6 +80,16 @@ class MemoryPorts:
         """Return recorded orders by their ids."""
         found = [self.recorded[key] for key in sorted(self.recorded) if key > after]
         return [order for order in found if order.source_version >= since_us][:most]
+
+    async def sold(self, windows: Sequence[tuple[str, Span]]) -> Sequence[bool]:
+        """Return for each window whether a recorded order was last modified in it."""
+        return [
+            any(
+                order.location_id == location and start <= order.source_version < end
+                for order in self.recorded.values()
+            )
+            for location, (start, end) in windows
+        ]
 
     async def record(self, entry: PageEntry, report: Report) -> None:
         """Record a page at one instant."""

@@ -29,8 +29,9 @@ from suppli_gateway.connections.schemas import (
     StartBody,
     StartedView,
 )
-from suppli_gateway.connections.views import connection_details, connection_views
+from suppli_gateway.connections.views import connection_details, connection_views, day_fields
 from suppli_gateway.context import InGateway
+from suppli_gateway.days.repository import ways_of
 from suppli_gateway.documentation import problems
 from suppli_gateway.idempotency import IdempotentRoute
 from suppli_gateway.oauth import service as oauth
@@ -218,9 +219,14 @@ async def days(
     from_: Annotated[date | None, Query(alias="from", description="First business date.")] = None,
     to: Annotated[date | None, Query(description="Last business date.")] = None,
 ) -> DayPage:
-    """Show where each business day's money went: sold, parked, ignored, adjustments."""
+    """Show where each business day's money went (sold, parked, ignored, adjustments) and its state."""
     await service.require(gateway, access, connection_id)
     asked = {"from": from_, "to": to}
     params = {name: value.isoformat() for name, value in asked.items() if value is not None}
     answer = await gateway.services.mapping.days(connection_id, params, access.caller)
-    return DayPage.model_validate({"items": [msgspec.structs.asdict(day) for day in answer.days]})
+    dates = [day.business_date for day in answer.days]
+    async with gateway.database.transaction([access.tenant_id]) as transaction:
+        known = await ways_of(transaction, connection_id, min(dates), max(dates)) if dates else {}
+    return DayPage.model_validate(
+        {"items": [day_fields(day, known.get((day.location_id, day.business_date))) for day in answer.days]}
+    )

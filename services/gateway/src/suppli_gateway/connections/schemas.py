@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from suppli_contracts.events.connections import Schedule, ScheduleKind, Way
 
 from suppli_gateway.connections.changes import LocationChange
+from suppli_gateway.days.schemas import DayStateName, WayUseName
 from suppli_gateway.runs.schemas import REQUESTED_EXAMPLE, RUN_EXAMPLE, RequestedRun, RunView, WaitsForName
 
 StateName = Literal["pending", "connected", "syncing", "error", "paused", "disconnected"]
@@ -405,6 +406,11 @@ class DayView(BaseModel):
     location_id: str
     business_date: date
     currency: str
+    state: DayStateName | None = Field(
+        None, description="What is known of the day by this connection; null = not stated yet."
+    )
+    use: WayUseName | None = Field(None, description="Whether these sales are the ones that count.")
+    covered_until: datetime | None = None
     sold_gross: int
     sold_discount: int
     sold_net: int

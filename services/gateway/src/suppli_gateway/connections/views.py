@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from suppli_contracts.events.connections import ConnectionState
+from suppli_contracts.events.days import DayWay
+from suppli_contracts.internal import DayTotals
 
 from suppli_gateway.connections.domain import Connection
 from suppli_gateway.connections.schemas import (
@@ -132,8 +134,9 @@ def sentence(
     error: ConnectionErrorView | None,
     status: Status | None,
     away: WaitsForName | None,
+    doubt: str | None = None,
 ) -> str:
-    """Return the state in words."""
+    """Return the state in words; `doubt`: why a last sync that found nothing may have missed something."""
     if away is not None and state in ("syncing", "connected"):
         begun = "A sync is in progress" if state == "syncing" else "Connected"
         return f"{begun}, but sales come in later: {_AWAY[away]}. They come by themselves once it is back."
@@ -144,6 +147,8 @@ def sentence(
         if not connection.started:
             return "Connected. Confirm locations and start date to begin."
         due = status.next_due_at if status else None
+        if doubt:
+            return f"Connected, but the last sync found no sale, which is doubtful. {doubt}"
         return (
             f"Connected. Next sync on {due:%Y-%m-%d} at {due:%H:%M} UTC."
             if due
@@ -174,7 +179,7 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
         **{name: getattr(connection, name) for name in plain},
         "id": id_,
         "state": state,
-        "status": sentence(connection, state, error, status, away),
+        "status": sentence(connection, state, error, status, away, _doubt(success)),
         "account": None
         if connection.account_id is None
         else AccountView(account_id=connection.account_id, name=connection.account_name),
@@ -191,6 +196,13 @@ def connection_fields(connection: Connection, facts: Facts) -> dict[str, Any]:
         "waits_for": away,
         "unmapped_items": facts.unmapped.get(id_, 0),
     }
+
+
+def _doubt(success: RunCopy | None) -> str | None:
+    found = success.nothing_found if success else None
+    if found is None or found["outcome"] != "suspect":
+        return None
+    return str(found["reason"] or "")
 
 
 async def connection_views(
@@ -232,3 +244,9 @@ def _location(location: Any) -> dict[str, Any]:
         **msgspec.structs.asdict(location),
         "zones": [msgspec.structs.asdict(zone) for zone in location.zones],
     }
+
+
+def day_fields(day: DayTotals, way: DayWay | None) -> dict[str, Any]:
+    """Return the members of a `DayView`: the totals, and what is stated of the day by this way."""
+    stated = {} if way is None else {name: getattr(way, name) for name in ("state", "use", "covered_until")}
+    return {**msgspec.structs.asdict(day), **stated}

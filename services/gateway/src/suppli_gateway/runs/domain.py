@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from suppli_contracts.events.sync import RunState, SyncRunChanged
 
+_REASON_LENGTH, _LOCATIONS_SHOWN = 500, 20  # a live event must fit into one notification
 ACTIVE = (RunState.QUEUED.value, RunState.RUNNING.value)
 
 
@@ -35,6 +36,7 @@ class RunCopy:
     error: dict[str, Any] | None = None
     waits_for: str | None = None
     republish: dict[str, Any] | None = None
+    nothing_found: dict[str, Any] | None = None
     change: int = 0
 
     @property
@@ -116,8 +118,21 @@ def copy_of(event: SyncRunChanged, known: RunCopy | None) -> RunCopy | None:
         counts=msgspec.structs.asdict(event.counts),
         error=error,
         waits_for=None if event.waits_for is None else event.waits_for.value,
+        nothing_found=_nothing_found(event),
         republish=_republish(event) or (known.republish if known else None),
     )
+
+
+def _nothing_found(event: SyncRunChanged) -> dict[str, Any] | None:
+    """Return what it is worth that a run found no sale, with some of the locations in doubt."""
+    said = event.nothing_found
+    if said is None:
+        return None
+    return {
+        "outcome": said.outcome.value,
+        "reason": said.reason[:_REASON_LENGTH] if said.reason else None,
+        "location_ids": list(said.location_ids[:_LOCATIONS_SHOWN]),
+    }
 
 
 def _republish(event: SyncRunChanged) -> dict[str, Any] | None:

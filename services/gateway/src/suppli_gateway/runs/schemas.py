@@ -39,6 +39,7 @@ RUN_EXAMPLE: Any = {
     "counts": COUNTS_EXAMPLE,
     "error": None,
     "waits_for": None,
+    "nothing_found": None,
     "republish": None,
     "updated_at": "2026-03-02T06:00:09Z",
 }
@@ -86,6 +87,17 @@ class RepublishedView(BaseModel):
     orders: int = Field(0, description="How many orders were named.")
 
 
+class NothingFoundView(BaseModel):
+    """What it is worth that a run found no sale."""
+
+    outcome: Literal["empty_verified", "suspect", "unknown"] = Field(
+        description="`empty_verified`: every chosen location answered for exactly the window, and no sale was"
+        " expected. `suspect`: a location failed or did not answer, or sales were expected."
+    )
+    reason: str | None = Field(None, description="One sentence for a person, where it is suspect.")
+    location_ids: list[str] = Field(default_factory=list, description="The provider's locations in doubt.")
+
+
 class RunView(BaseModel):
     """One sync: queued, in progress or done."""
 
@@ -106,6 +118,9 @@ class RunView(BaseModel):
     error: RunErrorView | None = None
     waits_for: WaitsForName | None = Field(
         None, description="The part of Suppli that is away and holds the run up; it goes on by itself."
+    )
+    nothing_found: NothingFoundView | None = Field(
+        None, description="Of a run that ended without having read a sale: what that is worth."
     )
     republish: RepublishedView | None = Field(
         None, description="For kind `republish`, unless it joined a run that waited."
