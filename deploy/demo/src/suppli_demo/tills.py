@@ -15,6 +15,8 @@ from suppli_sandbox.clover.client import CloverControl, CloverMerchantSpec
 
 from suppli_demo.shop import Json, Shop
 
+_PATIENCE = 600.0  # seconds for a file of years on a busy machine
+
 
 class Till(Protocol):
     """A provider's account of one shop.
@@ -124,10 +126,11 @@ class FileTill:
         """
         asked = shop.upload(self.content, "items.csv")
         answers = {"timezone": zone, "day_cutoff": "00:00", "currency": "USD", "prices_include_tax": "no"}
-        ready = shop.plan_upload(asked["upload_id"], answers, {"suppli_location_id": location})
+        till = {"suppli_location_id": location}
+        ready = shop.plan_upload(asked["upload_id"], answers, till, seconds=_PATIENCE)
         if ready["state"] != "ready":
             raise RuntimeError(f"the file was {ready['state']}: {ready['problem']}")
-        done = shop.import_upload(asked["upload_id"])
+        done = shop.import_upload(asked["upload_id"], seconds=_PATIENCE)
         if done["state"] != "imported":
             raise RuntimeError(f"the import of the file ended as {done['state']}: {done['problem']}")
         return done

@@ -75,15 +75,15 @@ class Tour:
         """
         tills = [self._load(till, number) for number, till in enumerate(self.tills)]
         shop = self._sign_in()
+        accounts = [each for each in enumerate(tills) if not isinstance(each[1].till, FileTill)]
+        for number, each in accounts:
+            self._connect(shop, each, number)
+        schedule = {"kind": "daily", "daily_at": "04:30", "timezone": self.zone}
+        for _, each in accounts:
+            shop.start(each.connection, each.first_day, schedule)
         for number, each in enumerate(tills):
             if isinstance(each.till, FileTill):
                 self._upload(shop, each, each.till, number)
-            else:
-                self._connect(shop, each, number)
-        schedule = {"kind": "daily", "daily_at": "04:30", "timezone": self.zone}
-        for each in tills:
-            if not isinstance(each.till, FileTill):  # an uploaded file is imported as soon as it is confirmed
-                shop.start(each.connection, each.first_day, schedule)
         for each in tills:
             self._import(shop, each)
         first = FirstSale(self.system.bootstrap_servers)
