@@ -24,7 +24,7 @@ _SHAPES = tuple(
         # JWT: three base64url parts, the first a JSON object.
         (r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*", HIDDEN),
         (r"(?i)\b(bearer|basic)\s+[\w\-.~+/=]{6,}", rf"\1 {HIDDEN}"),
-        # Vault and OpenBao tokens, Square access, refresh and application secrets.
+        # Vault and OpenBao tokens; access tokens, refresh tokens and application secrets of a provider.
         (r"\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}", HIDDEN),
         (r"\b(?:EAAA|EQAA|sq0[a-z]{3}-|sandbox-sq0[a-z]{3}-)[\w-]{16,}", HIDDEN),
         # Service keys of our own public API; their public beginning tells which one it was.
