@@ -169,7 +169,9 @@ class Tenant:
         assert (await self.plan(upload_id, **changes))["state"] == "ready"
         return upload_id
 
-    async def connect(self) -> None:
+    async def connect(
+        self, state: ConnectionState = ConnectionState.CONNECTED, *, erase: bool = False
+    ) -> None:
         """Say the till, as the gateway does."""
         self.revision += 1
         await self._say(
@@ -180,7 +182,8 @@ class Tenant:
                 revision=self.revision,
                 provider=PROVIDER,
                 environment="production",
-                state=ConnectionState.CONNECTED,
+                state=state,
+                erase=erase,
                 changed_at=datetime.now(UTC),
                 account_id=f"files-{self.connection}",
                 locations=(

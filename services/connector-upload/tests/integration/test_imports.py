@@ -7,6 +7,7 @@ from datetime import date
 import psycopg
 import pytest
 from suppli_connector_upload.manifest import TILL
+from suppli_contracts.events.connections import ConnectionState
 from suppli_contracts.events.sales import SaleRecorded
 from suppli_contracts.events.sync import CoveredDays, RunState
 from suppli_contracts.topics import SALES_RAW
@@ -152,6 +153,54 @@ async def test_a_file_is_the_tenants_own(till: Tenant, other: Tenant) -> None:
         body = {"json": {"connection_id": str(other.connection)}} if method != "GET" else {}
         assert (await other.call(method, f"/uploads/{upload_id}{path}", **body)).status_code == 404
     assert (await other.ask("GET", "/uploads"))["uploads"] == []
+
+
+async def rows_of(deployment: Deployment, till: Tenant, table: str) -> int:
+    """Return how many rows of the tenant a table has."""
+    with psycopg.connect(libpq_url(deployment.database.owner_url)) as owner:
+        owner.execute(f"set app.tenants = '{{{till.tenant}}}'")
+        found = owner.execute(f"select count(*) from {table}").fetchone()
+        return int(found[0]) if found else 0
+
+
+async def test_a_till_that_is_erased_leaves_nothing(deployment: Deployment, till: Tenant) -> None:
+    """Who has their data erased must find it nowhere, the uploaded files least of all."""
+    await till.run(await till.ready(FIRST))
+    await till.connect(state=ConnectionState.DISCONNECTED, erase=True)
+
+    async def gone() -> bool:
+        tables = ("held_orders", "uploads", "upload_chunks", "upload_errors", "upload_times", "runs")
+        return not any([await rows_of(deployment, till, table) for table in tables])
+
+    await until(gone, "everything to be erased")
+
+
+async def test_files_are_deleted_when_their_time_is_over_unless_an_undo_needs_them(
+    deployment: Deployment, till: Tenant
+) -> None:
+    """A shop's files must not lie about for ever; but the one that an undo would go back to is needed."""
+    first = await till.ready(FIRST)
+    await till.run(first)
+    await till.run(await till.ready(sales(("A", MONDAY, "Latte", 1, "4.50"))))
+    await till.upload(sales(("Z", TUESDAY, "Tea", 1, "3.00")), "never imported.csv")
+    with psycopg.connect(libpq_url(deployment.database.owner_url)) as owner:
+        statement = "update upload_times set tidy_at = now() - interval '1 minute' where tenant_id = %s"
+        owner.execute(statement, (till.tenant,))
+    tidying = deployment.start("tidy")
+    try:
+
+        async def tidied() -> bool:
+            return len((await till.ask("GET", "/uploads"))["uploads"]) == 2
+
+        await until(tidied, "the file that nobody imported to go")
+
+        async def second_gone() -> bool:
+            return await rows_of(deployment, till, "upload_chunks") == 1
+
+        await until(second_gone, "the newest file to go, which no later one needs")
+        assert "undo_until" in await till.ask("GET", f"/uploads/{first}")
+    finally:
+        tidying.stop()
 
 
 @pytest.mark.parametrize(

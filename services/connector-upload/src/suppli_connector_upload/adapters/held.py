@@ -28,7 +28,6 @@ from suppli_connector_upload.domain.covering import Days
 from suppli_connector_upload.domain.outcomes import RowError
 from suppli_connector_upload.domain.records import Counts
 
-MOST_ERRORS = 100_000  # row errors kept of a file; what is beyond is counted only
 COUNTED = frozenset({Disposition.SOLD, Disposition.COMPED, Disposition.RETURNED})
 
 _NAMED = "order_id = any(array(select json_array_elements_text(cast(:orders as json))))"
@@ -111,15 +110,14 @@ class HeldEntry:
     Attributes:
         changed: what was published, each of a business date in `dates`.
         kept: orders that the file says as they were said before: now it is this file that says them.
-        errors: with the number of the first one.
+        errors: by number, which is the same whenever the file is read again.
         done: how many of the file's sales are recorded by now; None = it has not moved on.
     """
 
     changed: Sequence[Changed] = ()
     kept: Collection[str] = ()
     dates: Mapping[str, date] = field(default_factory=dict)
-    errors: Sequence[RowError] = ()
-    first_error: int = 0
+    errors: Mapping[int, RowError] = field(default_factory=dict)
     done: int | None = None
 
 
@@ -264,8 +262,7 @@ def _errors(entry: HeldEntry) -> str:
                 "value": error.value,
                 "reason": error.reason,
             }
-            for number, error in enumerate(entry.errors, start=entry.first_error)
-            if number < MOST_ERRORS
+            for number, error in entry.errors.items()
         ]
     )
 

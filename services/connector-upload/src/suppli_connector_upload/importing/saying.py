@@ -25,6 +25,8 @@ from suppli_connector_upload.domain.outcomes import FileSale, RowError
 from suppli_connector_upload.domain.plan import Plan
 from suppli_connector_upload.domain.records import Counts, UploadRecord
 
+MOST_ERRORS = 100_000
+"""Row errors kept of a file; what is beyond is counted only. Behind them come orders too large for Kafka."""
 READING = 1
 """The revision of what is made of a file's rows; grows when the same rows become other sales."""
 
@@ -34,6 +36,7 @@ class Page:
     """What goes together: sales of a file, or orders that end at zero, and row errors.
 
     Attributes:
+        first_error: the number of the first error, counted from the file's first.
         owner: the file that says these orders from then on.
         done: how many of the file's sales are recorded with this page; None = it has not moved on.
     """
@@ -49,6 +52,7 @@ class Page:
 @dataclass(slots=True)
 class _Said:
     page: Page
+    errors: Mapping[int, RowError]
     changed: Sequence[Changed]
     kept: Collection[str]
     dates: Mapping[str, date]
@@ -164,7 +168,17 @@ class FileSayer:
             row_errors=len(page.errors),
         )
         kept = dates.keys() - changed - left_out
-        return _Said(page, decided.changed, kept, dates, counts, published.entry(()).tally)
+        errors = {
+            number: error
+            for number, error in enumerate(page.errors, start=page.first_error)
+            if number < MOST_ERRORS
+        }
+        lines = {each.sale.order_id: each.line for each in page.sales}
+        for aside in decided.set_aside:
+            line = lines[aside.order_id]
+            errors[MOST_ERRORS + line] = RowError(line, None, aside.order_id, f"the order {aside.reason}")
+        tally = published.entry(()).tally
+        return _Said(page, errors, decided.changed, kept, dates, counts, tally)
 
     async def _record(self, said: _Said | None) -> None:
         if said is None:
@@ -178,8 +192,7 @@ class FileSayer:
             changed=said.changed,
             kept=said.kept,
             dates=said.dates,
-            errors=said.page.errors,
-            first_error=said.page.first_error,
+            errors=said.errors,
             done=said.page.done,
         )
         await self.books.record(

@@ -11,7 +11,15 @@ from suppli_contracts.codec import NAMESPACE
 from suppli_contracts.events.connections import Way
 from suppli_contracts.events.sync import RunKind
 from suppli_contracts.internal import Run, RunRequest
-from suppli_contracts.uploads import Till, Upload, UploadImport, UploadPlan, UploadRun, UploadZone
+from suppli_contracts.uploads import (
+    Till,
+    Upload,
+    UploadImport,
+    UploadPlan,
+    UploadRun,
+    UploadState,
+    UploadZone,
+)
 from suppli_service_kit.ids import new_id
 from suppli_service_kit.problems import Problem
 
@@ -90,13 +98,32 @@ async def begin_import(
     """
     uploads = gateway.services.uploads()
     upload = await uploads.show(upload_id, access.caller)
-    if upload.till is None or upload.zone is None:
-        detail = "Confirm first how the file is read and whose sales they are."
+    unread = upload.state in (UploadState.LOOKING, UploadState.ASKING, UploadState.REFUSED)
+    if unread or upload.till is None or upload.zone is None:
+        detail = "Confirm first how the file is read and whose sales they are, and wait for its totals."
         raise Problem(409, "upload-not-ready", "The file's state does not allow this", detail)
+    await _shown_what_is_held(gateway, access, upload, upload.till)
     connection, details = await _till(gateway, access, upload.till, upload.zone)
     asked = UploadImport(connection_id=connection.connection_id)
     await uploads.begin_import(upload_id, asked, access.caller)
     return await _run(gateway, access, upload_id, connection, details)
+
+
+async def _shown_what_is_held(gateway: Gateway, access: Access, upload: Upload, till: Till) -> None:
+    """Make sure that who imports a file saw what the till holds of its days.
+
+    Raises:
+        Problem: 409, another file has made the till meanwhile; the totals are there now.
+    """
+    async with gateway.database.transaction([access.tenant_id]) as transaction:
+        repository = ConnectionRepository(transaction, gateway.clock)
+        known = await repository.find_by_account(PROVIDER, ENVIRONMENT, account_of(access.tenant_id, till))
+    if known is None or upload.connection_id == known.connection_id:
+        return
+    asked = UploadPlan(till=till, connection_id=known.connection_id, adding=upload.adding)
+    await gateway.services.uploads().plan(upload.upload_id, asked, access.caller)
+    detail = "Another file was imported for this till meanwhile: look at both files' totals, then import."
+    raise Problem(409, "till-changed", "The till holds other sales than were shown", detail)
 
 
 async def begin_undo(
