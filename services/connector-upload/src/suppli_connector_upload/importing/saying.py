@@ -70,6 +70,7 @@ def rules_of(plan: Plan, *, trust_hashes: bool) -> Rules:
         locations={plan.location_id: context},
         start=date.min,
         trust_hashes=trust_hashes,
+        assure=False,  # reading does, see `FileSale`
     )
 
 
