@@ -34,6 +34,9 @@ from suppli_connector_upload.domain.records import UploadRecord
 
 _PREFIX = "suppli-upload-"
 _STOP_SECONDS = 5.0
+_BUFFER_BYTES = (
+    2 << 20
+)  # a frame of sales is mostly less: it comes at once, and the reader is one or two ahead
 # Where the code is, and nothing else of ours: no secret is any file's business.
 _ENVIRONMENT = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -135,6 +138,7 @@ class Reader:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_ENVIRONMENT,
+            limit=_BUFFER_BYTES,
         )
         try:
             if process.stdin is None or process.stdout is None:
