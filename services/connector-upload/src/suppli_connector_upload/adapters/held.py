@@ -84,8 +84,23 @@ _READ_ERRORS = sa.text("""
     select number, line, column_name, value, reason from upload_errors
     where upload_id = :upload and number > :after order by number limit :most
 """)
-_PROGRESS = sa.text("""
-    update uploads set sales_done = coalesce(:done, sales_done), counts = :counts where upload_id = :upload
+IN_FLIGHT = 2_000
+"""Orders that may be published and not recorded when a run breaks off: a page on its way, one behind it."""
+_PROGRESS = sa.text(f"""
+    update uploads set sales_done = coalesce(:done, sales_done), counts = :counts,
+        reach = greatest(reach, coalesce(:done, 0) + {IN_FLIGHT})
+    where upload_id = :upload
+""")
+# What it stands at is not known: whatever is said of it next differs, and is said.
+_CLAIM = sa.text("""
+    insert into held_orders (connection_id, tenant_id, upload_id, order_id, content_hash, source_version,
+        location_id, currency, business_date, lines, quantity, net)
+    select :connection, :tenant, :upload, order_id, '', source_version, location_id, currency, business_date,
+        0, 0, 0
+    from json_to_recordset(cast(:orders as json))
+        as t (order_id text, source_version bigint, location_id text, currency text, business_date date)
+    on conflict (connection_id, order_id) do update set upload_id = excluded.upload_id, content_hash = ''
+    where held_orders.source_version < excluded.source_version
 """)
 
 
@@ -101,6 +116,16 @@ class HeldOrder(msgspec.Struct, frozen=True, gc=False):
         """
         gone = self.recorded.gone()
         return None if gone is None else replace(gone, source_version=version_us)
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """An order that a broken-off import may have said, with the version that it would have."""
+
+    order_id: str
+    source_version: int
+    location_id: str
+    currency: str
+    business_date: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +204,11 @@ class HeldBooks:
             cancelled = await self._hold.advance(connection, report)
         if cancelled:
             raise RunCancelled
+
+    async def claim(self, orders: Sequence[Claim]) -> None:
+        """Record that the file may have said these orders, without anybody knowing; raises `LeaseLost`."""
+        async with self._hold.fenced() as connection:
+            await connection.execute(_CLAIM, self._ids | {"orders": _json(orders)})
 
     async def _progress(
         self, connection: AsyncConnection, upload_id: UUID, done: int | None, counts: Counts

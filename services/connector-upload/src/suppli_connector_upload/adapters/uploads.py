@@ -28,7 +28,7 @@ COLUMNS = """
     u.upload_id, u.tenant_id, u.created_at, u.created_by, u.file_name, u.size, u.sha256, u.chunks,
     u.keep_until, u.file_deleted_at, u.state, u.problem, u.look_revision, u.detected, u.answers, u.plan,
     u.look, u.till, u.connection_id, u.adding, u.version_us, u.undo_us, u.run_id, u.sales_done, u.counts,
-    u.finished_at, r.state as run_state
+    u.finished_at, u.reach, u.ending, u.settled, r.state as run_state
 """
 FROM = "from uploads u left join runs r on r.run_id = u.run_id"
 _ADD = sa.text("""

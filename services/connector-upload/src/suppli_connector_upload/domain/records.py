@@ -68,6 +68,8 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
         version_us: of its import: every order that it says has this `source_version`; `undo_us` of its undo.
         run_state: of the run that imports it or takes it back.
         sales_done: how many of its sales are recorded.
+        reach: how many may have been published, at most, by any try; `ending`: and whether orders that it has
+            not may have been ended; `settled`: what a try published is recorded, as far as it matters.
     """
 
     upload_id: UUID
@@ -97,6 +99,9 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
     sales_done: int
     counts: Counts | None
     finished_at: datetime | None
+    reach: int = 0
+    ending: bool = False
+    settled: bool = True
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> UploadRecord:
@@ -106,7 +111,7 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
             for name in (
                 "upload_id", "tenant_id", "created_at", "created_by", "file_name", "size", "chunks",
                 "keep_until", "file_deleted_at", "look_revision", "connection_id", "adding", "version_us",
-                "undo_us", "run_id", "run_state", "sales_done", "finished_at",
+                "undo_us", "run_id", "run_state", "sales_done", "finished_at", "reach", "ending", "settled",
             )
         }  # fmt: skip
         return cls(

@@ -12,6 +12,7 @@ from suppli_connector_kit.adapters.hold import Hold
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
 
+from suppli_connector_upload.adapters.held import IN_FLIGHT
 from suppli_connector_upload.adapters.uploads import COLUMNS, FROM, record_of
 from suppli_connector_upload.domain.detected import Refusal
 from suppli_connector_upload.domain.records import Counts, UploadRecord
@@ -24,12 +25,25 @@ _NEXT = sa.text(f"""
     order by greatest(u.version_us, u.undo_us) limit 1
 """)
 _BEGIN = sa.text("""
-    update uploads set state = :state, run_id = :run where upload_id = :upload returning upload_id
+    update uploads set state = :state, run_id = :run where upload_id = :upload
 """)
-_DONE = sa.text("""
-    update uploads set state = :state, problem = :problem, counts = :counts, finished_at = :at
+_BEGIN_IMPORT = sa.text("""
+    update uploads set state = 'importing', run_id = :run, settled = false, reach = greatest(reach, :reach)
     where upload_id = :upload
 """)
+_ENDING = sa.text("update uploads set ending = true where upload_id = :upload")
+_DONE = sa.text("""
+    update uploads set state = :state, problem = :problem, counts = :counts, finished_at = :at,
+        settled = settled or :state = 'imported'
+    where upload_id = :upload
+""")
+# One that is to be imported again says everything again, under its next version.
+_BROKEN_OFF = sa.text(f"""
+    select {COLUMNS} {FROM}
+    where u.connection_id = :connection and not u.settled and u.state <> 'waiting'
+    and (u.state <> 'importing' or (u.run_id <> :run and r.state in ('cancelled', 'failed')))
+""")
+_SETTLED = sa.text("update uploads set settled = true where upload_id = :upload")
 # Those that still say something of the till: imported, or left in the middle.
 _SAYING = sa.text(f"""
     select {COLUMNS} {FROM}
@@ -58,11 +72,29 @@ class Actions:
         """Return the other files that say something of the till, newest first."""
         return [record_of(row) for row in await self._read(_SAYING, upload=upload_id)]
 
-    async def begin(self, upload: UploadRecord, state: str) -> None:
-        """Note that this run does it; raises `LeaseLost`."""
+    async def broken_off(self) -> list[UploadRecord]:
+        """Return the files whose import ended in the middle, so that they may have said what nobody knows."""
+        return [record_of(row) for row in await self._read(_BROKEN_OFF)]
+
+    async def begin_import(self, upload: UploadRecord) -> None:
+        """Note that this run imports it; raises `LeaseLost`."""
+        await self._note(_BEGIN_IMPORT, upload, reach=IN_FLIGHT)
+
+    async def begin_undo(self, upload: UploadRecord) -> None:
+        """Note that this run takes its import back; raises `LeaseLost`."""
+        await self._note(_BEGIN, upload, state="undoing")
+
+    async def ending(self, upload: UploadRecord) -> None:
+        """Note that orders which it has not are being ended; raises `LeaseLost`."""
+        await self._note(_ENDING, upload)
+
+    async def settled(self, upload: UploadRecord) -> None:
+        """Note that what it may have said is known; raises `LeaseLost`."""
+        await self._note(_SETTLED, upload)
+
+    async def _note(self, statement: sa.TextClause, upload: UploadRecord, **values: Any) -> None:
         async with self._hold.fenced() as connection:
-            values = self._ids | {"upload": upload.upload_id, "state": state}
-            await connection.execute(_BEGIN, values)
+            await connection.execute(statement, self._ids | {"upload": upload.upload_id} | values)
 
     async def done(
         self, upload: UploadRecord, state: str, counts: Counts, *, problem: Refusal | None = None

@@ -13,18 +13,22 @@ from suppli_connector_kit.errors import CommandRefused
 from suppli_contracts.events.sync import CoveredDays, RunKind
 from suppli_service_kit.clock import Clock
 from suppli_service_kit.database import Database
+from suppli_service_kit.logs import get_logger
 
 from suppli_connector_upload.adapters.files import FileGone
-from suppli_connector_upload.adapters.held import HeldBooks
+from suppli_connector_upload.adapters.held import IN_FLIGHT, Claim, HeldBooks, HeldOrder
 from suppli_connector_upload.apart.frames import Errors, Sales
 from suppli_connector_upload.apart.reader import Reader
 from suppli_connector_upload.domain.covering import Days, without
 from suppli_connector_upload.domain.detected import Refusal
 from suppli_connector_upload.domain.files import FileRefused
+from suppli_connector_upload.domain.outcomes import FileSale
 from suppli_connector_upload.domain.records import UploadRecord
 from suppli_connector_upload.importing.actions import Actions
 from suppli_connector_upload.importing.saying import FileSayer, Page
 from suppli_connector_upload.manifest import TILL
+
+log = get_logger(__name__)
 
 _ENDED_AT_ONCE = 1_000
 UNDO, IMPORT = "undo_waiting", "waiting"
@@ -76,6 +80,8 @@ class ImportRun:
         """
         if self._job.kind is RunKind.REPUBLISH:
             raise CommandRefused("Sales of files are published again by importing the file again")
+        for broken_off in await self._actions.broken_off():
+            await self._settle(broken_off)
         while (upload := await self._actions.next()) is not None:
             if upload.stored_state in (UNDO, "undoing"):
                 await self._undo(upload)
@@ -85,7 +91,7 @@ class ImportRun:
     # --- import -------------------------------------------------------------------------------
 
     async def _import(self, upload: UploadRecord) -> None:
-        await self._actions.begin(upload, "importing")
+        await self._actions.begin_import(upload)
         sayer = self._sayer(upload, upload.version_us or 0, rows=_rows(upload))
         try:
             await self._sales(upload, sayer)
@@ -95,6 +101,8 @@ class ImportRun:
             return
         covered = upload.look.covered if upload.look is not None else ()
         if not upload.adding:
+            await sayer.finish()
+            await self._actions.ending(upload)
             for days in covered:
                 await self._end_others(sayer, days)
         await sayer.finish()
@@ -119,18 +127,43 @@ class ImportRun:
 
     async def _end_others(self, sayer: FileSayer, days: Days) -> None:
         """End at zero the orders of these days that other files said and that this one has not."""
-        await sayer.finish()
         books, after = sayer.books, ""
         while others := await books.others(days, after, _ENDED_AT_ONCE):
             await sayer.add(Page(ended=others))
             after = others[-1].recorded.order_id
         await sayer.finish()
 
+    async def _settle(self, upload: UploadRecord) -> None:
+        """Record what an import may have said that broke off between publishing and recording.
+
+        The orders are the file's from then on, whatever they stand at: an undo gives them back, and a newer
+        file of their days ends those that it has not.
+        """
+        sayer, version, done = self._sayer(upload, upload.version_us or 0, rows=0), upload.version_us or 0, 0
+        try:
+            async with self._world.reader.open(upload) as file:
+                async for frame in self._world.reader.read(file, sayer.plan):
+                    if isinstance(frame, Sales):
+                        first = max(0, upload.sales_done - done)
+                        some = frame.sales[first : max(0, upload.reach - done)]
+                        if some:
+                            await sayer.books.claim([_claim(each, version) for each in some])
+                        done += len(frame.sales)
+                        if done >= upload.reach:
+                            break
+        except (FileRefused, FileGone):
+            log.warning("broken_off_import_not_read", upload=str(upload.upload_id))
+        covered = upload.look.covered if upload.ending and upload.look is not None else ()
+        for days in covered:
+            others = await sayer.books.others(days, "", IN_FLIGHT)
+            await sayer.books.claim([_claim_of(each, version) for each in others])
+        await self._actions.settled(upload)
+
     # --- undo ---------------------------------------------------------------------------------
 
     async def _undo(self, upload: UploadRecord) -> None:
         """Give each order that the file says back to the file that said it before; what none says, ends."""
-        await self._actions.begin(upload, "undoing")
+        await self._actions.begin_undo(upload)
         sayer = self._sayer(upload, upload.undo_us or 0, rows=0)
         covered = upload.look.covered if upload.look is not None else ()
         others = [each for each in await self._actions.saying(upload.upload_id) if _touch(each, covered)]
@@ -205,6 +238,16 @@ class ImportRun:
             limits=world.limits,
             rows=rows,
         )
+
+
+def _claim(each: FileSale, version_us: int) -> Claim:
+    sale = each.sale
+    return Claim(sale.order_id, version_us, sale.location_id, sale.currency, each.business_date)
+
+
+def _claim_of(each: HeldOrder, version_us: int) -> Claim:
+    order = each.recorded
+    return Claim(order.order_id, version_us, order.location_id, order.currency, each.business_date)
 
 
 def _rows(upload: UploadRecord) -> int:

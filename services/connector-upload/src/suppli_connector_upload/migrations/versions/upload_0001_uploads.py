@@ -36,6 +36,9 @@ TENANT_TABLES = {
         undo_us bigint,
         run_id uuid,
         sales_done bigint not null default 0,
+        reach bigint not null default 0,
+        ending boolean not null default false,
+        settled boolean not null default true,
         counts bytea,
         finished_at timestamptz
     """,
