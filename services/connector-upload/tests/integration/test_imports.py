@@ -292,3 +292,33 @@ async def test_a_cancelled_import_stops_and_can_be_taken_back(deployment: Deploy
     assert len(await till.nets()) < MANY
     await till.run(upload_id, "undo")
     assert await till.nets() == {}
+
+
+async def test_what_a_cancelled_import_published_without_recording_it_is_taken_back(
+    deployment: Deployment, till: Tenant
+) -> None:
+    """Between Kafka's word and the database's a run may be cancelled: what was published then counts, and an
+    undo that does not know of it leaves it standing for ever.
+    """
+    first = await till.ready(FIRST)
+    await till.run(first)
+    second = await till.ready(sales(("A", MONDAY, "Latte", 1, "4.50"), ("N", MONDAY, "Tea", 1, "3.00")))
+    await till.run(second)
+    assert await till.nets() == {"A": 450, "N": 300, "C": 900}
+    with psycopg.connect(libpq_url(deployment.database.owner_url)) as owner:  # as if cancelled before it knew
+        owner.execute(f"set app.tenants = '{{{till.tenant}}}'")
+        owner.execute("delete from held_orders where order_id = %s", (f"N@{MONDAY}",))
+        owner.execute(
+            "update held_orders set upload_id = %s, gone = false, content_hash = 'before', source_version = 1"
+            " where order_id = %s",
+            (first, f"B@{MONDAY}"),
+        )
+        owner.execute(
+            "update uploads set state = 'importing', settled = false, ending = true, sales_done = 1"
+            " where upload_id = %s",
+            (second,),
+        )
+        owner.execute("update runs set state = 'cancelled' where run_id = %s", (till.runs[-1],))
+    assert (await till.ask("GET", f"/uploads/{second}"))["state"] == "cancelled"
+    await till.run(second, "undo")
+    assert await till.nets() == AS_FIRST
