@@ -159,7 +159,8 @@ async def rows_of(deployment: Deployment, till: Tenant, table: str) -> int:
     """Return how many rows of the tenant a table has."""
     with psycopg.connect(libpq_url(deployment.database.owner_url)) as owner:
         owner.execute(f"set app.tenants = '{{{till.tenant}}}'")
-        found = owner.execute(f"select count(*) from {table}").fetchone()
+        query = f"select count(*) from {table} where tenant_id = %s"
+        found = owner.execute(query, (till.tenant,)).fetchone()
         return int(found[0]) if found else 0
 
 
