@@ -113,8 +113,10 @@ def test_shopify_orders(name: str, rows: int, orders: int, cancelled: int) -> No
     assert (whole.rows, whole.orders, whole.left_out_rows) == (rows, orders, cancelled)
     assert found.totals.currencies == {"BDT"}
     with (SHARED / "pos_exports" / name).open(newline="", encoding="utf-8") as stream:
-        subtotals = sum(Decimal(row["Subtotal"]) for row in csv.DictReader(stream) if row["Subtotal"])
-    assert whole.net + whole.left_out_net == 100 * subtotals
+        firsts = [row for row in csv.DictReader(stream) if row["Subtotal"]]
+    assert whole.net + whole.left_out_net == 100 * sum(Decimal(row["Subtotal"]) for row in firsts)
+    shipping = sum(Decimal(row["Shipping"]) for row in firsts if not row["Cancelled at"])
+    assert whole.adjustments == 100 * shipping  # nothing was refunded in these files
 
 
 def test_takeaway_orders(tmp_path: Path) -> None:
