@@ -136,17 +136,19 @@ class SalesDays:
             events = events_in([message])
             if message.value is None:
                 newest[message.key.decode("utf-8", "replace")] = None
-            elif events and isinstance(events[0], SalesDayStated):
-                newest[events[0].topic_key()] = events[0]
+            elif events and isinstance(event := events[0], SalesDayStated):
+                held = newest.get(event.topic_key())
+                if held is None or held.revision <= event.revision:
+                    newest[event.topic_key()] = event
         if not newest:
             return
         keyed = {key: _day_of(key) if event is None else None for key, event in newest.items()}
         tenants = {UUID(key.partition(":")[0]) for key in newest}
         async with self._database.transaction(tenants) as transaction:
             for key in sorted(newest):
-                event, gone = newest[key], keyed[key]
-                if event is not None:
-                    await days.put(transaction, event)
+                stated, gone = newest[key], keyed[key]
+                if stated is not None:
+                    await days.put(transaction, stated)
                 elif gone is not None:
                     await days.remove(transaction, *gone)
 
