@@ -15,8 +15,7 @@ from suppli_connector_upload.domain.plan import PlanProblem
 from suppli_connector_upload.domain.plans import make_plan
 from suppli_connector_upload.domain.sales import SalesReader
 from suppli_connector_upload.reading import DiskSpool, open_rows, take_sample
-
-from .workbooks import parts, sheet, written
+from suppli_connector_upload.testing.workbooks import parts, sheet, written
 
 OLD = Path(__file__).parents[1] / "fixtures" / "sales.xls"
 ANSWERS = {"timezone": "UTC", "currency": "USD", "location_id": "shop", "prices_include_tax": "no"}

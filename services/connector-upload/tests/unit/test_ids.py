@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from suppli_connector_upload.domain.plan import Field
-
-from .reading import a_plan, read
+from suppli_connector_upload.testing.reading import a_plan, read
 
 COLUMNS = {
     Field.DATETIME: "at",

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from suppli_connector_upload.domain import sales
 from suppli_connector_upload.domain.plan import DateOrder, Field
+from suppli_connector_upload.testing.reading import a_plan, read
 from suppli_contracts.events.sales import Disposition, OrderState, Restock
-
-from .reading import a_plan, read
 
 COLUMNS = {
     Field.DATETIME: "at",

@@ -8,9 +8,8 @@ from suppli_connector_upload.domain.giving_out import errors_csv, harmless
 from suppli_connector_upload.domain.outcomes import RowError
 from suppli_connector_upload.domain.plan import Field
 from suppli_connector_upload.domain.preview import preview
+from suppli_connector_upload.testing.reading import a_plan
 from suppli_contracts.events.sales import Disposition
-
-from .reading import a_plan
 
 PLAN = a_plan(
     {Field.DATE: "day", Field.ITEM: "item", Field.QUANTITY: "qty", Field.NET: "net"}, currency="EUR"

@@ -14,9 +14,8 @@ from suppli_connector_upload.domain.plan import Field
 from suppli_connector_upload.domain.plans import make_plan
 from suppli_connector_upload.reading import Limits, open_rows, take_sample
 from suppli_connector_upload.reading.xlsx_parts import Shown, shown_by
-
-from .reading import read
-from .workbooks import parts, sheet, written
+from suppli_connector_upload.testing.reading import read
+from suppli_connector_upload.testing.workbooks import parts, sheet, written
 
 OLD = Path(__file__).parents[1] / "fixtures" / "sales.xls"
 

@@ -15,6 +15,7 @@ STYLES = (
 
 
 def sheet(rows: str) -> str:
+    """Return a sheet of these rows."""
     return f"<worksheet {SPACE}><sheetData>{rows}</sheetData></worksheet>"
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from suppli_contracts.events.sales import SaleLine
+
 from suppli_connector_upload.domain.files import Cell, FileKind, Layout
 from suppli_connector_upload.domain.outcomes import ControlTotals, FileSale, Notice, RowError
 from suppli_connector_upload.domain.plan import Field, Plan, Shape
 from suppli_connector_upload.domain.sales import SalesReader
 from suppli_connector_upload.reading.spool import DiskSpool
-from suppli_contracts.events.sales import SaleLine
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Outcome:
     totals: ControlTotals = field(default_factory=ControlTotals)
 
     def lines(self) -> list[SaleLine]:
+        """Return the lines of all sales."""
         return [line for found in self.sales for line in found.sale.lines]
 
     def ids(self) -> dict[str, set[str]]:
@@ -32,6 +34,7 @@ class Outcome:
 
 
 def a_plan(columns: Mapping[Field, str], names: Iterable[str] = (), **more: Any) -> Plan:
+    """Return what a person answered for a file of these columns."""
     values: dict[str, Any] = {
         "shape": Shape.GENERIC,
         "fingerprint": "",

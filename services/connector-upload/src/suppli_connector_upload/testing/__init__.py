@@ -1,0 +1,1 @@
+"""What tests of files of sales need: files as programs write them, and a file read in one call."""
