@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 from suppli_contracts import codec
 from suppli_contracts.events import SaleRecorded
@@ -60,8 +59,8 @@ def raw(world: World, connection: str) -> list[tuple[str, str]]:
     async def read() -> list[tuple[int, str, str]]:
         found = []
         async for record in everything_on(world.system.bootstrap_servers, SALES_RAW):
-            sale = codec.decode_as(SaleRecorded, record.value)
-            if sale.connection_id == UUID(connection):
+            if connection.encode() in (record.key or b""):
+                sale = codec.decode_as(SaleRecorded, record.value)
                 found.append((record.timestamp, sale.order_id, dict(record.headers)["ce_id"].decode()))
         return found
 
