@@ -1,6 +1,6 @@
-"""Run every test: groups of packages, each in a run of pytest with servers of its own, two at a time.
+"""Run every test: groups of packages, each in a run of pytest with servers of its own, three at a time.
 
-What one group leaves on a topic is not another's backlog, and two cores are both used: most tests wait.
+What one group leaves on a topic is not another's backlog, and both cores are used: most tests wait.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.workspace import ROOT
 
-AT_ONCE = 2
+AT_ONCE = 3
 _CONNECTORS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("services/connector-*"))
 SUITES: tuple[tuple[str, ...], ...] = (
     ("tests",),  # the longest first
@@ -61,7 +61,7 @@ async def run_all(at_once: int) -> list[str]:
 def main() -> int:
     """Run all groups; 1 where one failed, or a package's tests would not be run at all."""
     parser = argparse.ArgumentParser(prog="python -m tools.suites", description=__doc__)
-    parser.add_argument("--at-once", type=int, default=min(AT_ONCE, os.cpu_count() or 1))
+    parser.add_argument("--at-once", type=int, default=AT_ONCE if (os.cpu_count() or 1) > 1 else 1)
     arguments = parser.parse_args()
     if forgotten := missing():
         _say(f"No group of {Path(__file__).relative_to(ROOT)} has the tests of {', '.join(forgotten)}.")
