@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from suppli_demo.system import System
 
-from benchmarks import backfill, extraction, latency, mapping, memory, restate, scheduler, upload
+from benchmarks import backfill, clover, extraction, latency, mapping, memory, restate, scheduler, upload
 from benchmarks.measure import Results, conditions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +37,7 @@ MEASURES = {
     "memory": Measure(memory.measure),
     "latency": Measure(latency.measure),
     "extraction": Measure(extraction.measure, extraction.EXTRA),
+    "clover": Measure(clover.measure, clover.EXTRA),
     "mapping": Measure(mapping.measure, mapping.EXTRA),
     "restate": Measure(restate.measure),
     "backfill": Measure(backfill.measure),

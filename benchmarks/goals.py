@@ -38,6 +38,7 @@ def at_most(bound: float) -> Goal:
 
 GOALS = {
     "extraction_ratio": at_least(0.5),
+    "clover_extraction_ratio": at_least(0.4),
     "mapping_ratio": at_least(0.4),
     "sale_to_event_median_s": at_most(1),
     "neighbour_median_s": at_most(2),
