@@ -8,7 +8,7 @@ from suppli_embedded.files import write_private
 from suppli_embedded.openbao import OpenBaoServer
 from suppli_embedded.postgres import ServiceDatabase
 
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
+_INHERITED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)

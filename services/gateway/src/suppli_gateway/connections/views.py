@@ -72,8 +72,9 @@ async def read_facts(
         statuses=await status.statuses(ids),
         unmapped=await status.unmapped(ids),
         active=await runs.active(ids),
-        tried=await runs.latest_tried(ids),
         succeeded=await runs.latest_success(ids),
+        # After the successes: each of them was tried, also one that is recorded between the two.
+        tried=await runs.latest_tried(ids),
         outages=outages,
     )
 
