@@ -401,6 +401,11 @@ def test_switched_off_row_level_security_is_seen_as_a_leak(
         assert set(visible(copy.app_url, tables, act_for=mine, whose=other)) == full
 
 
+# A work's kind and subject (ids), locations' ids and dates; of ended runs: locations, instants and dates, and
+# the ends of Kafka's partitions.
+IDS_AND_TIMES = {"kind", "subject", "location_id", "business_date", "coverage", "days", "ends"}
+
+
 @pytest.mark.parametrize("service", NAMES)
 def test_what_has_no_policy_holds_ids_and_times_only(system: System, service: str) -> None:
     """Queues are read for any tenant at once: whatever else lay in them would be open to all."""
@@ -411,8 +416,7 @@ def test_what_has_no_policy_holds_ids_and_times_only(system: System, service: st
         for table in OPEN[service]:
             columns = connection.execute(query, [table]).fetchall()
             assert columns, table
-            other = {name for name, type_ in columns if type_ not in plain}
-            assert other <= {"kind", "subject", "location_id", "business_date"}, table
+            assert {name for name, type_ in columns if type_ not in plain} <= IDS_AND_TIMES, table
     tables = tenant_tables(postgres, database.name) - OPEN[service]
     with connect(database.relay_url) as relay:
         for table in sorted(tables):
