@@ -45,7 +45,7 @@ else
 endif
 
 test-unit: $(VENV)/.development ## the tests that need no server (seconds)
-	@$(BIN)/python -m pytest -q $(wildcard $(addsuffix tests/unit,$(PACKAGES)) tests/unit) $(ARGS)
+	@$(BIN)/python -m tools.suites --unit
 
 check: $(VENV)/.development ## format, lint, types, import rules, generated files, deliberate breaks
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -84,8 +84,7 @@ def end_of(system: System, topic: str) -> int:
 
 def wait_until_mapped(system: System, seconds: float = 300) -> None:
     """Return when mapping has read every raw sale and its outbox is empty."""
-    probe: Callable[[], bool | None] = lambda: True if _mapped(system) else None  # noqa: E731
-    wait_for(probe, "mapping to catch up", seconds)
+    wait_for(lambda: _mapped(system) or None, "mapping to catch up", seconds)
 
 
 def _mapped(system: System) -> bool:

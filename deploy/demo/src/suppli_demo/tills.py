@@ -19,25 +19,23 @@ _PATIENCE = 600.0  # seconds for a file of years on a busy machine
 
 
 class Till(Protocol):
-    """A provider's account of one shop.
-
-    Attributes:
-        provider: its short name, and `title` as people know it.
-        shop: what the shop is called.
-        keeps_voids: whether the provider still shows what was taken off a ticket.
-    """
+    """A provider's account of one shop."""
 
     @property
-    def provider(self) -> str: ...  # noqa: D102
+    def provider(self) -> str:
+        """Its short name."""
 
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def title(self) -> str:
+        """Its name for people."""
 
     @property
-    def shop(self) -> str: ...  # noqa: D102
+    def shop(self) -> str:
+        """What the shop is called."""
 
     @property
-    def keeps_voids(self) -> bool: ...  # noqa: D102
+    def keeps_voids(self) -> bool:
+        """Whether the provider still shows what was taken off a ticket."""
 
     def sell(self, sales: bytes, zone: str) -> Json:
         """Make the sales of an "Items detail" export there, in a time zone.

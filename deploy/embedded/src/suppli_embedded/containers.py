@@ -77,7 +77,7 @@ class ContainerKafka(KafkaServer):
 
 
 class ContainerSource:
-    """Containers of this session's own, in a network of their own."""
+    """Containers of this test run's own, in a network of their own."""
 
     name = "containers"
 

@@ -42,7 +42,7 @@ class ServerSource(Protocol):
 
 
 class EmbeddedSource:
-    """A runtime of this session's own."""
+    """A runtime of this test run's own."""
 
     def __init__(self, cache: Path, reason: str = "") -> None:
         self.name = f"embedded{reason and f' ({reason})'}"
